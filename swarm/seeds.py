@@ -1,0 +1,43 @@
+"""Every random choice of a swarm, derived by hashing so that anyone can derive it again.
+
+`epoch_seed` is 32 bytes known when the epoch starts and its peers are admitted; without a chain the recipe's hash
+stands in. `peer` is the 32-byte sha256 inside the libp2p peer id. All results are BLAKE3 digests over tagged,
+length-prefixed fields, so that no two uses and no two field splits can meet.
+"""
+
+from __future__ import annotations
+
+import random
+
+from blake3 import blake3
+
+STAGES = ("answer", "critique", "resolve")
+
+
+def derive(tag: str, *fields: bytes | int | str) -> bytes:
+    """32 bytes from `tag` and `fields`; ints are signed 64-bit little-endian, strings UTF-8."""
+    hasher = blake3(b"openswarm/1/")
+    for field in (tag, *fields):
+        if isinstance(field, int):
+            field = field.to_bytes(8, "little", signed=True)
+        elif isinstance(field, str):
+            field = field.encode()
+        hasher.update(len(field).to_bytes(4, "little") + field)
+    return hasher.digest()
+
+
+def question_seed(recipe_hash: bytes, epoch_seed: bytes, peer: bytes, round: int, index: int) -> bytes:
+    """Seed of the `index`-th question that `peer` draws in `round`."""
+    return derive("question", recipe_hash, epoch_seed, peer, round, index)
+
+
+def sample_seed(
+    recipe_hash: bytes, epoch_seed: bytes, peer: bytes, round: int, stage: str, index: int, sample: int
+) -> bytes:
+    """Seed of the sampling noise of one rollout: `sample`-th of group `index` of `stage`."""
+    return derive("sample", recipe_hash, epoch_seed, peer, round, stage, index, sample)
+
+
+def choice(epoch_seed: bytes, peer: bytes, round: int, purpose: str) -> random.Random:
+    """Generator for choices a peer makes among candidates (design: H(epoch seed, peer, round))."""
+    return random.Random(derive("choice", epoch_seed, peer, round, purpose))
