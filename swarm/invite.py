@@ -1,0 +1,131 @@
+"""An invite: the one string with which another machine joins a swarm.
+
+    os1_ base64url( msgpack [version, swarm, recipe hash, recipe blob, addresses] || first 4 bytes of its BLAKE3 )
+
+`swarm` names the swarm on the wire, `recipe hash` its rules, `recipe blob` is the BLAKE3 digest under which any member
+serves the recipe's bytes, `addresses` are multiaddresses of members. An invite comes from anywhere: it is bounded before
+it is decoded, every address must fit the short grammar below, and whatever is wrong with it is one sentence.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from dataclasses import dataclass
+
+import msgpack
+from blake3 import blake3
+
+from swarm.errors import InputError
+
+PREFIX = "os1_"
+VERSION = 1
+MAX_CHARS = 4096
+MAX_ADDRESSES = 16
+MAX_ADDRESS = 300
+_CHECKSUM = 4
+_HINT = "ask for a new one: `swarm invite` prints it on a running node"
+
+_HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9a-fA-F:.]{2,45}|dns[46]?/[A-Za-z0-9.-]{1,253})"
+_PORT = r"/(?:tcp|udp)/[0-9]{1,5}(?:/quic(?:-v1)?)?"
+_PEER = r"/p2p/[1-9A-HJ-NP-Za-km-z]{40,64}"
+_ADDRESS = re.compile(f"{_HOST}{_PORT}{_PEER}(?:/p2p-circuit{_PEER})?")
+
+
+@dataclass(frozen=True)
+class Invite:
+    """What a joiner needs: 32-byte ids and one to sixteen addresses."""
+
+    swarm: bytes
+    recipe_hash: bytes
+    recipe_blob: bytes
+    addresses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("swarm", "recipe_hash", "recipe_blob"):
+            value = getattr(self, name)
+            if type(value) is not bytes or len(value) != 32:
+                raise InputError(f"the invite's {name.replace('_', ' ')} is not 32 bytes", _HINT)
+        if not 1 <= len(self.addresses) <= MAX_ADDRESSES:
+            raise InputError(f"the invite has {len(self.addresses)} addresses; 1 to {MAX_ADDRESSES} are allowed", _HINT)
+        for address in self.addresses:
+            check_address(address)
+
+    def text(self) -> str:
+        """The string that people pass on."""
+        body = msgpack.packb([VERSION, self.swarm, self.recipe_hash, self.recipe_blob, list(self.addresses)])
+        return PREFIX + base64.urlsafe_b64encode(body + blake3(body).digest(length=_CHECKSUM)).rstrip(b"=").decode()
+
+    @property
+    def local(self) -> bool:
+        """Whether every address is this machine's own, so that the swarm cannot reach beyond it."""
+        return all(scope(address) == "loopback" for address in self.addresses)
+
+
+def parse(text: str) -> Invite:
+    """Read an invite from anywhere. Raises InputError with one sentence; never returns a half-checked one."""
+    text = text.strip()
+    if len(text) > MAX_CHARS:
+        raise InputError(f"an invite of {len(text)} characters; at most {MAX_CHARS} are read", _HINT)
+    if not text.startswith(PREFIX):
+        raise InputError(f"this is not an invite: it does not start with {PREFIX}", _HINT)
+    try:
+        coded = text[len(PREFIX) :].encode("ascii")
+        data = base64.b64decode(coded + b"=" * (-len(coded) % 4), altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise InputError("the invite has characters that no invite has", "copy the whole line, without spaces or quotes") from None
+    body, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
+    if blake3(body).digest(length=_CHECKSUM) != checksum:
+        raise InputError("the invite is incomplete or was changed on the way (its checksum is wrong)", "copy the whole line again")
+    return _unpack(body)
+
+
+def _unpack(body: bytes) -> Invite:
+    try:
+        value = msgpack.unpackb(body, max_array_len=MAX_ADDRESSES + 8, max_map_len=0, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        raise InputError("the invite does not parse", _HINT) from None
+    version = value[0] if isinstance(value, list) and value and type(value[0]) is int else "unknown"
+    if version != VERSION:
+        raise InputError(f"the invite has version {version}; this program reads version {VERSION}", "update the older of the two programs")
+    if len(value) != 5 or not isinstance(value[4], list) or not all(type(entry) is str for entry in value[4]):
+        raise InputError("the invite does not have the form of an invite", _HINT)
+    return Invite(value[1], value[2], value[3], tuple(value[4]))
+
+
+def check_address(address: str) -> str:
+    """`address` if it is a dialable multiaddress that ends in a peer id. Raises InputError naming it."""
+    if len(address) > MAX_ADDRESS or not _ADDRESS.fullmatch(address) or int(_port(address)) > 65_535 or not _host_is_real(address):
+        shown = ascii(address[:100])
+        raise InputError(f"{shown} is not an address of a peer", "it should look like /ip4/203.0.113.7/tcp/4001/p2p/Qm...")
+    return address
+
+
+def scope(address: str) -> str:
+    """`loopback`, `private` or `public`: who can dial it. Names count as public."""
+    family, host = address.split("/")[1:3]
+    if family not in ("ip4", "ip6"):
+        return "loopback" if host == "localhost" else "public"
+    ip = ipaddress.ip_address(host)
+    return "loopback" if ip.is_loopback else "private" if ip.is_private or ip.is_link_local else "public"
+
+
+def host_port(address: str) -> tuple[str, int]:
+    """Host and port that a multiaddress dials (the relay's where it has one)."""
+    return address.split("/")[2], int(_port(address))
+
+
+def _port(address: str) -> str:
+    return address.split("/")[4]
+
+
+def _host_is_real(address: str) -> bool:
+    family, host = address.split("/")[1:3]
+    if family not in ("ip4", "ip6"):
+        return True
+    try:
+        return ipaddress.ip_address(host).version == int(family[2])
+    except ValueError:
+        return False

@@ -1,0 +1,98 @@
+"""What a node process is told: `node.json` in its folder, written by the supervisor, read by `swarm.node`.
+
+The node process never sees the operator key: the session file holds a signed card and a session key only. Limits here
+are this peer's share of what the whole command may use.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from swarm import heartbeat
+from swarm.errors import StateError
+from swarm.limits import Limits
+
+FILE = "node.json"
+Maddr = Annotated[str, Field(max_length=300)]
+
+
+class NetworkChoice(BaseModel):
+    """How the node meets others. Addresses are multiaddresses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: list[Maddr] = Field(["/ip4/127.0.0.1/tcp/0"], description="Where to listen; port 0 takes any and keeps it over restarts.")
+    announce: list[Maddr] = Field([], description="What to tell others instead, for example behind a forwarded port.")
+    boot: list[Maddr] = Field([], description="Members to dial first; peers that worked are remembered beside these.")
+    siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine.")
+    founder: bool = Field(False, description="May begin alone when no sibling and no boot peer is up.")
+    relays: list[Maddr] = Field([], description="Relays to trust; empty takes any public member.")
+    relay: bool = Field(True, description="Relay for members behind NAT where this peer is publicly reachable.")
+    client: bool = Field(False, description="Only dial, never listen.")
+    ban: Path | None = Field(None, description="File with one peer id or operator address a line that is never talked to.")
+
+
+class NodeSettings(BaseModel):
+    """Everything a node process needs beside what lies in its own folder."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    index: int = Field(0, ge=0, description="Place among the peers of this run, from 0.")
+    recipe: Path = Field(description="File with the recipe's canonical bytes.")
+    recipe_folder: Path | None = Field(None, description="Where local files that the recipe names are; None on a joined swarm without code.")
+    session: Path = Field(description="File with the session this process signs with.")
+    swarm: str = Field(pattern=r"^[0-9a-f]{64}$", description="Id of the swarm, hex.")
+    rounds: int = Field(ge=1, description="Stop after this many rounds.")
+    specialty: int = Field(-1, ge=-1, description="Index of the task this peer draws from where the recipe has specialists; -1 is all.")
+    trusted: bool = Field(False, description="The recipe is the user's own: its Python tasks run in this process.")
+    allow_code: list[str] = Field([], description="SHA-256 digests of Python tasks of a joined recipe that may run, sandboxed.")
+    alone: bool = Field(False, description="The comparison run: nothing shared, nobody dialled.")
+    cpu_s: float | None = Field(None, gt=0, description="Stop when this many processor seconds are used (the comparison run).")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="Where the model lies.")
+    threads: int = Field(1, ge=1, description="Threads of one PyTorch operation; part of the determinism class.")
+    limits: Limits = Limits()
+    network: NetworkChoice = NetworkChoice()
+    cache: Path = Field(description="Folder for converted models, shared by all peers of this machine.")
+
+    def save(self, folder: Path) -> None:
+        """Write `node.json` whole, readable by its owner only."""
+        part = folder / (FILE + ".part")
+        part.touch(mode=0o600)
+        part.write_text(self.model_dump_json(indent=1))
+        os.replace(part, folder / FILE)
+
+    def boot_addresses(
+        self, timeout_s: float = 120.0, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> list[str]:
+        """Addresses to dial first: the given ones and those of siblings that are up.
+
+        Waits until there is one, or returns an empty list for a founder; after `timeout_s` returns what there is.
+        """
+        end = clock() + timeout_s
+        while True:
+            found = [*self.network.boot, *_sibling_addresses(self.network.siblings)]
+            if found or self.network.founder or self.alone or clock() >= end:
+                return found
+            sleep(0.2)
+
+
+def load(folder: Path) -> NodeSettings:
+    """Read `node.json` of a peer's folder. Raises StateError where it is missing or damaged."""
+    try:
+        return NodeSettings.model_validate_json((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        raise StateError(f"{folder} holds no {FILE}", "a node is started by `swarm up` or `swarm join`, which write it") from None
+    except ValidationError as error:
+        what = f"{folder / FILE} is damaged: {error.errors()[0]['msg']}"
+        raise StateError(what, "run `swarm up` or `swarm join` again, which write it anew") from None
+
+
+def _sibling_addresses(files: list[Path]) -> list[str]:
+    beats = [beat for beat in map(heartbeat.read, files) if beat is not None]
+    return [address for beat in beats if beat.state not in ("done", "failed") for address in beat.addresses]

@@ -1,0 +1,90 @@
+"""Invites: round trip, and every way in which a hostile one is refused with a sentence."""
+
+import base64
+
+import msgpack
+import pytest
+from blake3 import blake3
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm import invite
+from swarm.errors import InputError
+
+PEER = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
+HERE = f"/ip4/127.0.0.1/tcp/4001/p2p/{PEER}"
+GOOD = invite.Invite(b"s" * 32, b"r" * 32, b"b" * 32, (HERE,))
+
+
+def coded(value) -> str:
+    body = value if isinstance(value, bytes) else msgpack.packb(value)
+    return invite.PREFIX + base64.urlsafe_b64encode(body + blake3(body).digest(length=4)).decode()
+
+
+def test_an_invite_survives_its_text():
+    many = invite.Invite(
+        b"s" * 32,
+        b"r" * 32,
+        b"b" * 32,
+        (HERE, f"/ip6/2001:db8::1/udp/4001/quic-v1/p2p/{PEER}", f"/dns4/peer.example.org/tcp/443/p2p/{PEER}/p2p-circuit/p2p/{PEER}"),
+    )
+    assert invite.parse(many.text()) == many
+    assert invite.parse(f"  {GOOD.text()}\n") == GOOD
+    assert len(GOOD.text()) < 300
+
+
+def test_scope_says_who_can_dial():
+    assert invite.scope(HERE) == "loopback" and GOOD.local
+    assert invite.scope(f"/ip4/192.168.1.4/tcp/1/p2p/{PEER}") == "private"
+    assert invite.scope(f"/ip4/9.9.9.9/tcp/1/p2p/{PEER}") == "public"
+    assert invite.scope(f"/dns4/example.org/tcp/1/p2p/{PEER}") == "public"
+    assert invite.host_port(HERE) == ("127.0.0.1", 4001)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "does not start with"),
+        ("https://example.org/join", "does not start with"),
+        (invite.PREFIX + "A" * 5000, "at most 4096"),
+        (invite.PREFIX + "!!!!", "characters"),
+        (invite.PREFIX + "ä", "characters"),
+        (GOOD.text()[:-3], "checksum"),
+        (GOOD.text()[:30] + ("A" if GOOD.text()[30] != "A" else "B") + GOOD.text()[31:], "checksum"),
+        (coded(b"\xc1"), "does not parse"),
+        (coded(b"\x91" * 3000 + b"\x01"), "version|parse|at most"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "version 2"),
+        (coded([True, b"s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "version"),
+        (coded("hello"), "version unknown"),
+        (coded([1, b"s" * 32]), "form"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [1]]), "form"),
+        (coded([1, b"s" * 31, b"r" * 32, b"b" * 32, [HERE]]), "swarm is not 32 bytes"),
+        (coded([1, "s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "swarm is not 32 bytes"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, []]), "0 addresses"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE] * 17]), "17 addresses"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, ["/unix/etc/passwd"]]), "not an address"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, ["\x1b[2J" + HERE]]), "not an address"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("4001", "70000")]]), "not an address"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("127.0.0.1", "999.0.0.1")]]), "not an address"),
+        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE + "/" + "x" * 400]]), "not an address"),
+    ],
+)
+def test_a_hostile_invite_gets_one_sentence(text, says):
+    with pytest.raises(InputError, match=says) as caught:
+        invite.parse(text)
+    assert caught.value.hint and "\n" not in str(caught.value) and str(caught.value).isprintable()
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_escape_as_another_error(data):
+    with pytest.raises(InputError):
+        invite.parse(coded(data))
+
+
+SCALARS = st.none() | st.integers(-5, 5) | st.binary(max_size=40) | st.text(max_size=20)
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=7), max_leaves=12))
+def test_arbitrary_values_never_escape_as_another_error(value):
+    with pytest.raises(InputError):
+        invite.parse(coded([1, b"s" * 32, b"r" * 32, b"b" * 32, value]))
