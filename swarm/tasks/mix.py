@@ -13,7 +13,7 @@ from pathlib import Path
 
 from swarm import seeds
 from swarm.errors import TaskError
-from swarm.recipe import AnyTask, BuiltinTask, Recipe
+from swarm.recipe import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, Recipe, VerifiersTask
 from swarm.tasks import task as tasks
 from swarm.tasks.builtin import Builtin
 from swarm.tasks.task import Question, Task
@@ -76,8 +76,8 @@ class Mix:
         """Grade in [0, 1]. Raises TaskError when the scorer itself fails: the caller drops the group and counts it."""
         return self.tasks[question.task].score(question, answer)
 
-    def gold(self, question: Question) -> str:
-        """An answer that scores 1."""
+    def gold(self, question: Question) -> str | None:
+        """An answer that scores 1, or None where the task knows none."""
         return self.tasks[question.task].gold(question)
 
     def constant(self, questions: list[Question]) -> float:
@@ -89,7 +89,7 @@ class Mix:
             return 0.0
         frequent = Counter((q.task, q.reference) for q in questions).most_common(CONSTANTS)
         first = {(q.task, q.reference): q for q in reversed(questions)}
-        return max(self._mean(questions, self.gold(first[key])) for key, _ in frequent)
+        return max(self._mean(questions, self.gold(first[key]) or "") for key, _ in frequent)
 
     def _mean(self, questions: list[Question], answer: str) -> float:
         return sum(self.score(question, answer) for question in questions) / len(questions)
@@ -120,5 +120,19 @@ def _open(spec: AnyTask, allow_code: str | None, trusted: bool, folder: Path, no
     match spec:
         case BuiltinTask():
             return Builtin(spec.name, spec.source)
-        case _:
-            raise TaskError(f"task {spec.name}: kind {spec.kind} is not there yet", "use a built-in task")
+        case GymTask():
+            from swarm.tasks.gym import open_gym
+
+            return open_gym(spec, notes)
+        case DatasetTask():
+            from swarm.tasks.dataset import open_dataset
+
+            return open_dataset(spec, folder, trusted)
+        case PythonTask():
+            from swarm.tasks.python import open_python
+
+            return open_python(spec, folder, allow_code, trusted, notes)
+        case VerifiersTask():
+            from swarm.tasks.verifiers import open_verifiers
+
+            return open_verifiers(spec, trusted)
