@@ -1,32 +1,29 @@
 """Who a node is: an operator key, a peer key and a two-word name in one folder; and the sessions minted from them.
 
 The folder holds `identity.json` (the operator key, locked; what it says in public; keys it followed by rotation) and
-`peer-*.key` (the libp2p daemon reads it, so it is never encrypted; mode 0600). A `Session` is what a node process gets:
-a fresh key that the operator key and the peer key both vouch for, for one swarm and a limited time. The operator key
-never enters the process that parses foreign input. A stolen session is taken back with `Identity.revoke`.
+`peer-*.key` (the libp2p daemon reads it, so it is never encrypted; mode 0600). A node process never sees the operator
+key: it gets a `Session`. A stolen session is taken back with `Identity.revoke`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from swarm import keys, keystore
-from swarm.errors import IdentityError, Refused
+from swarm.errors import IdentityError
 from swarm.names import name_of
-from swarm.records import Card, Delegation, Revocation, payload_of, read, seal, signing_digest, write
+from swarm.records import Card, Delegation, Revocation, payload_of, seal, signing_digest, write
+from swarm.session import Session
 
 FORMAT = "openswarm identity 1"
-SESSION_FORMAT = "openswarm session 1"
 FILE = "identity.json"
 MAX_ROTATIONS = 32  # what the file holds
 _LOST = "restore it with `swarm identity restore BACKUP`; without a backup the next start of a swarm makes a new identity"
 _LOST_PEER = "restore the folder from a backup, or `swarm identity rotate --peer` makes a new peer key (others see a new peer)"
-_LOST_SESSION = "start the node with `swarm up` or `swarm join`, which mint its session"
 
 
 @dataclass(frozen=True)
@@ -69,70 +66,6 @@ class Public:
     def peer_key_path(self) -> Path:
         """The file that the libp2p daemon reads (hivemind's `identity_path`)."""
         return self.folder / f"peer-{self.peer.hex()[:16]}.key"
-
-
-@dataclass(frozen=True)
-class Session:
-    """A session key with the word of the operator and of the peer: all that a node process holds. Satisfies `records.Signer`."""
-
-    secret: bytes = field(repr=False)
-    swarm: bytes  # 32
-    peer: bytes  # 32
-    delegation: Delegation
-    card: bytes  # the signed Card as it travels
-    peer_key_path: Path
-
-    @property
-    def operator(self) -> bytes:
-        return self.delegation.operator
-
-    @property
-    def name(self) -> str:
-        return name_of(self.operator, self.peer)
-
-    @property
-    def address(self) -> bytes:
-        """The 20-byte address of the session key: what a Revocation names."""
-        return keys.address_of(self.secret)
-
-    def sign(self, payload: bytes) -> bytes:
-        """65-byte signature over a record's payload."""
-        return keys.sign_digest(self.secret, signing_digest(payload))
-
-    def claim(self) -> AbstractContextManager[None]:
-        """Hold the identity while the node runs. Raises IdentityError where another process runs it."""
-        return keystore.claim(self.peer_key_path.parent)
-
-    def save(self, path: Path) -> None:
-        """Write to a file that only its owner can read."""
-        value = {
-            "format": SESSION_FORMAT,
-            "secret": self.secret.hex(),
-            "swarm": self.swarm.hex(),
-            "peer": self.peer.hex(),
-            "delegation": _delegation_out(self.delegation),
-            "card": self.card.hex(),
-            "peer_key": str(self.peer_key_path.resolve()),
-        }
-        keystore.write_private(path, json.dumps(value).encode())
-
-    @classmethod
-    def load(cls, path: Path, now: float | None = None) -> Session:
-        """Read a saved session and check it as another peer would. Raises IdentityError: lost, corrupt, expired."""
-        value = keystore.read_json(path, SESSION_FORMAT, _LOST_SESSION)
-        try:
-            given = _delegation_in(value["delegation"])
-            secret, swarm, peer, card = (bytes.fromhex(value[key]) for key in ("secret", "swarm", "peer", "card"))
-            session = cls(secret, swarm, peer, given, card, Path(value["peer_key"]))
-            said = read(card, swarm, time.time() if now is None else now, kind=Card).origin
-        except Refused as error:
-            why = "has expired" if error.reason == "expired" else f"is damaged ({error.reason})"
-            raise IdentityError(f"the session in {path} {why}", _LOST_SESSION) from None
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise IdentityError(f"the session in {path} is damaged", _LOST_SESSION) from None
-        if said is None or (said.peer, said.operator, said.session) != (peer, given.operator, session.address):
-            raise IdentityError(f"the session in {path} is damaged: its card is of another one", _LOST_SESSION)
-        return session
 
 
 @dataclass(frozen=True)
@@ -241,22 +174,24 @@ def rotate(
 ) -> Identity:
     """A new operator key that the old one signs over to (and with `peer` a new peer key, too); the name changes with it.
 
-    The old key stays in the file, locked as before: what is staked or owed under it can still be claimed. Sessions of
-    the old key go on until they expire or are revoked. Raises IdentityError while a node runs under the identity.
+    The old key stays in the file: what is staked or owed under it can still be claimed. An unencrypted identity that is
+    rotated with a passphrase is locked from then on. Sessions of the old key go on until they expire or are revoked.
+    Raises IdentityError while a node runs under the identity.
     """
     with keystore.claim(_existing(folder)):
         old, value = _read(folder)
+        if len(old.rotations) >= MAX_ROTATIONS:
+            raise IdentityError(f"this identity was rotated {MAX_ROTATIONS} times already", "make a new one in another folder")
         old_secret, secret = keystore.unlock(value["operator"], passphrase, str(folder / FILE)), keys.new_secret()
         peer_key = keys.new_peer_key() if peer else _peer_key(old)
         said = Rotation(old.address, keys.address_of(secret), keys.peer_of(keys.peer_public(peer_key)), int(time.time() if now is None else now))
         digest = keys.wallet_digest(said.statement)
         said = replace(said, by_old=keys.sign_digest(old_secret, digest), by_new=keys.sign_digest(secret, digest))
-        made = Identity(folder, said.new, said.peer, old.encrypted, (*old.rotations, said), secret)
+        made = Identity(folder, said.new, said.peer, passphrase is not None, (*old.rotations, said), secret)
         keystore.write_private(made.peer_key_path, peer_key)
-        if len(value["retired"]) >= MAX_ROTATIONS:
-            raise IdentityError(f"this identity was rotated {MAX_ROTATIONS} times already", "make a new one in another folder")
+        _relock(value, passphrase, folder / FILE, work_factor)
         retired = [*value["retired"], {"operator": value["operator"], "rotation": _rotation_out(said)}]
-        _store(made, keystore.lock(secret, passphrase if old.encrypted else None, work_factor), retired)
+        _store(made, keystore.lock(secret, passphrase, work_factor), retired)
     return made
 
 
@@ -354,12 +289,3 @@ def _rotation_out(r: Rotation) -> list[Any]:
 def _rotation_in(row: Any) -> Rotation:
     old, new, peer, at, by_old, by_new = row
     return Rotation(bytes.fromhex(old), bytes.fromhex(new), bytes.fromhex(peer), int(at), bytes.fromhex(by_old), bytes.fromhex(by_new))
-
-
-def _delegation_out(d: Delegation) -> list[Any]:
-    return [d.operator.hex(), d.issued, d.expires, d.signature.hex()]
-
-
-def _delegation_in(row: Any) -> Delegation:
-    operator, issued, expires, signature = row
-    return Delegation(bytes.fromhex(operator), int(issued), int(expires), bytes.fromhex(signature))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 
+from blake3 import blake3
+
 from swarm.errors import Refused
 from swarm.records import Card, Kind, Origin, Record, Revocation, read
 
@@ -34,13 +36,14 @@ class Inbox:
         """A verified record. Raises Refused, counted. The same bytes again are fine: the DHT repeats itself."""
         try:
             record = read(data, self.swarm, now, kind=kind, revoked=self._revoked)
-            self._refuse_stale(record, data)
-            self._refuse_twin(record)
+            if isinstance(record, Revocation):
+                self._revoke(record)  # each counts for itself, in whatever order they come
+            else:
+                self._refuse_stale(record, data)
+                self._refuse_twin(record)
         except Refused as error:
             self.dropped[error.reason] += 1
             raise
-        if isinstance(record, Revocation):
-            self._revoke(record)
         return record
 
     def take(self, data: bytes, kind: type[Kind], now: float) -> Kind | None:
@@ -52,10 +55,11 @@ class Inbox:
 
     def _refuse_stale(self, record: Record, data: bytes) -> None:
         author = (record.TYPE, record.operator, record.peer)
-        known, bytes_known = self._newest.get(author, (-1, b""))
-        if record.sequence < known or (record.sequence == known and data != bytes_known):
+        digest = blake3(data).digest()
+        known, same = self._newest.get(author, (-1, b""))
+        if record.sequence < known or (record.sequence == known and digest != same):
             raise Refused("stale", f"sequence {record.sequence}, {known} is known")
-        self._newest[author] = (record.sequence, data)
+        self._newest[author] = (record.sequence, digest)
         self._newest.move_to_end(author)
         if len(self._newest) > AUTHORS:
             self._newest.popitem(last=False)
@@ -64,11 +68,12 @@ class Inbox:
         own, said = self._own, record.origin
         if own is None or said is None or (said.operator, said.peer) != (own.operator, own.peer):
             return
-        if not isinstance(record, Revocation) and (said.issued, said.session) > (own.issued, own.session):
+        if (said.issued, said.session) > (own.issued, own.session):
             self.twin = said
             raise Refused("duplicate", "this identity was started a second time, elsewhere")
 
     def _revoke(self, record: Revocation) -> None:
+        self._revoked.pop((record.by, record.session), None)
         by_one = [pair for pair in self._revoked if pair[0] == record.by]
         if len(by_one) >= REVOCATIONS_BY_ONE:
             del self._revoked[by_one[0]]

@@ -21,10 +21,9 @@ import msgpack
 
 from swarm import keys
 from swarm.errors import Refused
-from swarm.names import name_of, plain
+from swarm.names import name_of
+from swarm.names import plain as plain  # part of this module's face: what is foreign and shown goes through it
 from swarm.seeds import STAGES
-
-__all__ = ["AverageEvent", "Card", "Delegation", "Entry", "Origin", "REASONS", "Record", "Revocation", "Shelf", "Signer", "plain", "read", "write"]
 
 REASONS = ("oversize", "malformed", "version", "foreign swarm", "bad signature", "expired", "future", "stale", "revoked")
 SKEW_S = 5400  # a clock an hour off must not cut a peer off; staleness is decided by sequence, not by time
@@ -69,8 +68,8 @@ class Origin:
     swarm: bytes  # 32
     peer: bytes  # 32
     operator: bytes  # 20
-    session: bytes  # 20: address of the session key; zeros in a Revocation
-    issued: int  # when the session was delegated
+    session: bytes  # 20: address of the session key; empty in a Revocation
+    issued: int  # when the session was delegated; 0 in a Revocation
     sequence: int
     expires: int
 
@@ -312,13 +311,18 @@ def read(
     return record
 
 
+def delegation_of(data: bytes) -> Delegation:
+    """The delegation inside the wire form of a record of one's own (foreign ones are for `read`)."""
+    return Delegation(*_unpack(data, len(data))[2])
+
+
 def _verified(record: Record, said: Origin, payload: bytes, signature: bytes, delegation: list[Any], now: float) -> tuple[Origin, bytes]:
     """`said` completed by what the signatures prove, and the statement behind them. Raises Refused, ValueError or TypeError."""
     digest = signing_digest(payload)
     if isinstance(record, Revocation):
         _require(delegation == [])
         _require(keys.recover_digest(signature, keys.wallet_digest(digest)) == record.by, "bad signature")
-        return replace(said, operator=record.by, session=bytes(20)), b""
+        return replace(said, operator=record.by), b""
     operator, issued, expires, signed = delegation
     given = Delegation(_bytes(operator, 20), _int(issued, 0, MAX_TIME), _int(expires, 0, MAX_TIME), _bytes(signed, 65))
     _require(given.issued <= now + SKEW_S and given.expires <= given.issued + MAX_SESSION_S, "future")
