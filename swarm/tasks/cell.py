@@ -90,7 +90,8 @@ class Gym:
 
     def gold(self, entry: dict[str, Any]) -> str | None:
         known = [entry["answer"], *(entry["metadata"].get(key) for key in EXAMPLES)]
-        return next((str(answer) for answer in known if answer is not None), None)
+        answer = next((answer for answer in known if answer is not None), None)
+        return json.dumps(answer) if isinstance(answer, dict | list) else None if answer is None else str(answer)
 
 
 def main() -> None:
@@ -101,11 +102,7 @@ def main() -> None:
         os.dup2(nothing, stream)
     os.close(nothing)
     order = json.loads(requests.readline())
-    state = _lock(order) if order["lock"] else {"unlocked": "not asked for"}
-    _say(replies, state)
-    if "unlocked" in state and order["must"]:
-        return
-    task = _try(replies, lambda: {"file": File, "gym": Gym}[order["kind"]](**order["subject"], locked="locked" in state))
+    task = _open(order, replies)
     if task is None:
         return
     draw = functools.lru_cache(REMEMBERED)(task.draw)
@@ -119,7 +116,26 @@ def main() -> None:
             _say(replies, reply)
 
 
+def _open(order: dict[str, Any], replies: Any) -> Any:
+    """The task, in a locked process; None where it may not be opened or does not open (the owner was told)."""
+    if order["kind"] == "verifiers":  # it fetches its rows before the door is shut
+        from swarm.tasks.verifiers import Environment
+
+        task = _try(replies, lambda: Environment(**order["subject"]))
+        if task is not None:
+            _say(replies, _lock(order))
+        return task
+    state = _lock(order)
+    _say(replies, state)
+    if "unlocked" in state and order["must"]:
+        return None
+    return _try(replies, lambda: {"file": File, "gym": Gym}[order["kind"]](**order["subject"], locked="locked" in state))
+
+
 def _lock(order: dict[str, Any]) -> dict[str, Any]:
+    """Lock in and try to get out; what came of it."""
+    if not order["lock"]:
+        return {"unlocked": "not asked for"}
     from swarm.tasks import lock
 
     try:
@@ -130,7 +146,7 @@ def _lock(order: dict[str, Any]) -> dict[str, Any]:
     return {"unlocked": f"still possible: {', '.join(leaks)}"} if leaks else {"locked": True}
 
 
-def _answer(task: File | Gym, draw: Any, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(task: Any, draw: Any, request: dict[str, Any]) -> dict[str, Any]:
     prompt, reference, entry = draw(bytes.fromhex(request["seed"]))
     match request["do"]:
         case "draw":

@@ -135,4 +135,4 @@ def _open(spec: AnyTask, allow_code: str | None, trusted: bool, folder: Path, no
         case VerifiersTask():
             from swarm.tasks.verifiers import open_verifiers
 
-            return open_verifiers(spec, trusted)
+            return open_verifiers(spec, trusted, notes)
