@@ -1,0 +1,65 @@
+"""Length-prefixed frames on a byte stream, bounded in size and time.
+
+hivemind's own stream handlers read a message of whatever length the other side claims; so we use its raw streams.
+A frame is a 4-byte big-endian length and that many bytes. A stream that ends early is an `EarlyEnd`, whatever ended it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgpack
+
+from swarm.errors import Refused
+
+HEADER = 4
+
+
+class EarlyEnd(Exception):
+    """The stream ended, broke or stalled before what was due had come; worth another try."""
+
+
+async def read_exactly(reader: asyncio.StreamReader, size: int, timeout: float) -> bytes:
+    """`size` bytes within `timeout` seconds, or EarlyEnd."""
+    try:
+        return await asyncio.wait_for(reader.readexactly(size), timeout)
+    except (asyncio.IncompleteReadError, asyncio.TimeoutError, OSError) as error:
+        raise EarlyEnd(type(error).__name__) from None
+
+
+async def read_frame(reader: asyncio.StreamReader, limit: int, timeout: float) -> bytes:
+    """One frame of at most `limit` bytes. Raises EarlyEnd, or Refused("oversize") before reading what is too long."""
+    size = int.from_bytes(await read_exactly(reader, HEADER, timeout), "big")
+    if size > limit:
+        raise Refused("oversize", f"a frame of {size} bytes was claimed; at most {limit} are read")
+    return await read_exactly(reader, size, timeout)
+
+
+async def read_list(reader: asyncio.StreamReader, limit: int, timeout: float, length: int) -> list[Any]:
+    """One frame that holds a msgpack list of `length` flat entries. Raises EarlyEnd or Refused."""
+    data = await read_frame(reader, limit, timeout)
+    try:
+        value = msgpack.unpackb(data, use_list=True, max_array_len=length, max_map_len=0, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        raise Refused("malformed", "a frame does not parse") from None
+    if type(value) is not list or len(value) != length or any(type(entry) is list for entry in value):
+        raise Refused("malformed", f"a frame is no list of {length}")
+    return value
+
+
+async def write(writer: asyncio.StreamWriter, data: bytes | memoryview, timeout: float) -> None:
+    """Write raw bytes and wait until they left. Raises EarlyEnd."""
+    try:
+        writer.write(data)
+        await asyncio.wait_for(writer.drain(), timeout)
+    except (OSError, asyncio.TimeoutError, RuntimeError) as error:
+        raise EarlyEnd(type(error).__name__) from None
+
+
+async def write_frame(writer: asyncio.StreamWriter, data: bytes, timeout: float) -> None:
+    await write(writer, len(data).to_bytes(HEADER, "big") + data, timeout)
+
+
+async def write_list(writer: asyncio.StreamWriter, value: list[Any], timeout: float) -> None:
+    await write_frame(writer, msgpack.packb(value, use_bin_type=True), timeout)

@@ -1,0 +1,181 @@
+"""A node's network: publish blobs, collect those of others, and stay up whatever happens to the network process.
+
+All work goes on in one thread with one event loop (`host.py`); nothing here waits for the network except `start`,
+`fetch` and `close`. When the libp2p daemon dies it is started again under the same key and on the same port, and the
+shelf is announced again: a round in progress notices nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from swarm.errors import NetworkError, SwarmError
+from swarm.identity import Session
+from swarm.network import reachability
+from swarm.network.host import Host
+from swarm.network.settings import Arrival, NetworkSettings, NetworkStatus
+from swarm.recipe import Recipe
+from swarm.records import Revocation, read
+
+CLOSE_S = 20.0
+
+
+class Network:
+    """The network of one peer in one swarm. All methods may be called from any thread."""
+
+    def __init__(self, session: Session, folder: Path, settings: NetworkSettings, recipe: Recipe | None = None):
+        """`folder` holds blobs and what is remembered between runs; without a `recipe` only `fetch` and `put` do anything."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._host = Host(session, folder, settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._bug: BaseException | None = None
+        if recipe is not None:
+            self._host.wants.adopt(recipe)
+
+    @property
+    def peer(self) -> bytes:
+        """Our 32-byte peer."""
+        return self._host.session.peer
+
+    @property
+    def daemon_pid(self) -> int | None:
+        """Process id of the network process, None while there is none."""
+        daemon = self._host.daemon
+        return daemon.pid if daemon is not None else None
+
+    def start(self) -> None:
+        """Start, dial the boot peers, and return when ready. Raises NetworkError, ResourceError; then nothing is left running."""
+        if self._thread is not None:
+            raise SwarmError("this network was started before", "make a new one")
+        started: Future[None] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, args=(started,), name="network", daemon=True)
+        self._thread.start()
+        try:
+            started.result()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stop everything and wait for it; may be called twice."""
+        if self._thread is None:
+            return
+        self._soon(lambda: self._main.cancel() if self._main else None)
+        self._thread.join(CLOSE_S)
+
+    def adopt(self, recipe: Recipe) -> None:
+        """Begin to fetch blobs, now that the recipe is known (a joiner gets it over this network first)."""
+        self._soon(lambda: self._host.wants.adopt(recipe))
+
+    def publish(self, stage: str, round: int, blob: bytes) -> bytes:
+        """Store a stage's blob and announce it; its digest. Never waits for the network. Raises OSError (disk full)."""
+        self._require_alive()
+        digest = self._host.shelf.add(stage, round, blob)
+        self._soon(self._host.published)
+        return digest
+
+    def put(self, data: bytes) -> bytes:
+        """Serve `data` to members who know its digest, without announcing it; the digest. Raises OSError (disk full)."""
+        digest = self._host.store.put(data)
+        self._host.store.keep(digest)
+        return digest
+
+    def arrivals(self) -> list[Arrival]:
+        """Verified blobs that came since the last call, oldest first."""
+        self._require_alive()
+        collected: list[Arrival] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                collected.append(self._host.arrivals.popleft())
+        return collected
+
+    def fetch(self, digest: bytes, size_limit: int, peers: list[bytes] | None = None, timeout: float = 60.0) -> bytes:
+        """The blob of `digest` from the first of `peers` that gives it (None: whoever is connected or was heard).
+
+        Raises NetworkError where nobody did within `timeout` seconds.
+        """
+        if self._loop is None:
+            raise NetworkError("the network is not running", "call start first")
+        wanted = asyncio.run_coroutine_threadsafe(self._host.fetch(digest, size_limit, peers), self._loop)
+        try:
+            return wanted.result(timeout)
+        except TimeoutError:
+            wanted.cancel()
+            said = "; ".join(sorted(set(self._host.last_refusals.values()))) or "nobody is connected"
+            raise NetworkError(f"blob {digest.hex()[:16]}... did not come within {timeout:.0f} s: {said}", "is a member with it running?") from None
+
+    def revoke(self, wire: bytes) -> None:
+        """Obey a signed Revocation (made by `Identity.revoke`) and pass it on. Raises Refused where it is not valid."""
+        read(wire, self._host.session.swarm, time.time(), kind=Revocation)
+        self._soon(lambda: self._host.take_revocation(wire))
+
+    def addresses(self) -> list[str]:
+        """Full multiaddrs under which this peer can be dialled, as last seen, the farthest reaching first."""
+        return sorted(self._host.addresses, key=reachability.rank)
+
+    def status(self) -> NetworkStatus:
+        """How things are; cheap."""
+        host, discovery = self._host, self._host.discovery
+        verdict, why = host.reachability.verdict(host.addresses)
+        return NetworkStatus(
+            heard=host.members.shown(host.settings.heard_for),
+            reachable=verdict,
+            why=why,
+            restarts=host.restarts,
+            running=discovery is not None,
+            announced=discovery is not None and discovery.announced,
+            dropped=host.inbox.dropped.copy(),
+            bytes_in=host.collector.bytes_in,
+            bytes_out=host.service.bytes_out,
+            clock_skew=host.collector.skew,
+            level=discovery.directory.level if discovery is not None else host.level,
+            relaying=host.relaying,
+            twin=host.inbox.twin is not None,
+        )
+
+    def _require_alive(self) -> None:
+        """A bug that ended the network's thread must not look like a quiet swarm."""
+        if self._bug is not None:
+            raise self._bug
+
+    def _work(self, started: Future[None]) -> None:
+        """The network's thread."""
+        assert self._loop is not None
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._run(started))
+        finally:
+            self._loop.close()
+
+    async def _run(self, started: Future[None]) -> None:
+        ready = asyncio.Event()
+        self._main = asyncio.ensure_future(self._host.run(ready))
+        waiting = asyncio.ensure_future(ready.wait())
+        await asyncio.wait([self._main, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not self._main.done():
+            started.set_result(None)
+            await asyncio.wait([self._main])
+        error = None if self._main.cancelled() else self._main.exception()
+        if not started.done():
+            started.set_exception(error or NetworkError("the start was interrupted"))
+        elif error is not None:
+            self._bug = error
+
+    def _soon(self, work: Callable[[], Any]) -> None:
+        """Run `work` on the network's thread, or at once where there is none."""
+        if self._loop is None:
+            work()
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(work)
