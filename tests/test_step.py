@@ -115,12 +115,37 @@ def test_author_logprobs_weigh_foreign_rollouts_only():
     now = [[token_logprobs(model, g.prompt, c).tolist() for c in g.completions] for g in (own, foreign)]
     author = [[lp + shift.uniform(-0.6, 0.6) for lp in row] for row in now[1]]
     foreign = dataclasses.replace(foreign, logprobs=author, foreign=True)
-    expected, gradient = gradient_by_hand([own, foreign], rules(), old=[now[0], author])
-    result = take(tiny_model(), [own, foreign], rules())
+    learn = rules(offpolicy="ratio")
+    expected, gradient = gradient_by_hand([own, foreign], learn, old=[now[0], author])
+    result = take(tiny_model(), [own, foreign], learn)
     assert result.loss == pytest.approx(expected, abs=1e-5)
     assert result.clipped > 0.05
     for name, tensor in gradient.items():
         torch.testing.assert_close(first_moment(result, name), tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_author_logprobs_are_ignored_unless_the_recipe_says_ratio():
+    groups = some_groups(2)
+    claimed = [dataclasses.replace(g, logprobs=[[-3.0] * len(ids) for ids in g.completions]) for g in groups]
+    take(one := tiny_model(), groups, rules())
+    take(two := tiny_model(), claimed, rules())
+    assert weights(one) == weights(two)
+
+
+def test_tokens_the_policy_did_not_choose_are_context():
+    """Marked tokens (a critique's cue) get no gradient of their own; the loss divides by the sampled ones."""
+    group = some_groups(1)[0]
+    marks = [[True] * len(ids) for ids in group.completions]
+    marks[0][0] = marks[1][-1] = False
+    advantages = torch.tensor(take(tiny_model(), [group], rules()).advantages[0])
+    model = tiny_model()
+    rows = zip(group.completions, marks, advantages, strict=True)
+    terms = [token_logprobs(model, group.prompt, ids)[torch.tensor(row)] * advantage for ids, row, advantage in rows]
+    (-torch.cat(terms).sum() / sum(map(sum, marks))).backward()  # at ratio 1 the gradient is that of the log-probabilities
+    result = take(tiny_model(), [dataclasses.replace(group, sampled=marks)], rules())
+    assert result.tokens == sum(map(sum, marks))
+    for name, tensor in trainable(model).items():
+        torch.testing.assert_close(first_moment(result, name), tensor.grad, rtol=2e-4, atol=1e-7)
 
 
 def test_a_dropped_completion_takes_no_part():
@@ -254,7 +279,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     state = take(model, groups, rules()).optimizer_state
     before, kept = weights(model), {name: tensor.clone() for name, tensor in state.items()}
     hostile = [dataclasses.replace(g, logprobs=[[-1e30] * len(ids) for ids in g.completions]) for g in groups]
-    result = take(model, hostile, rules(), state, steps_done=1)
+    result = take(model, hostile, rules(offpolicy="ratio"), state, steps_done=1)
     assert not result.applied and weights(model) == before
     assert all(torch.equal(result.optimizer_state[name], kept[name]) for name in kept)
 
@@ -283,6 +308,7 @@ def test_kl_term_of_adapters_needs_no_second_model():
         ({"rewards": [1.0, 0.0, 0.0]}, "4"),
         ({"completions": [[5], [], [6], [7]]}, "empty"),
         ({"prompt": []}, "empty"),
+        ({"sampled": [[True]] * 4, "completions": [[5, 1], [5], [6], [7]]}, "marks"),
         ({"logprobs": [[0.0], None, None, None], "completions": [[5, 1], [5], [6], [7]]}, "log-prob"),
     ],
 )

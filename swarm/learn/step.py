@@ -36,7 +36,8 @@ class TrainGroup:
     """G completions of one prompt, ready for the trainer.
 
     `rewards[i]` None means: completion i was dropped. It takes no part in its group's mean and deviation and has
-    advantage 0. `logprobs[i]` are its author's log-probabilities in nats, float32, one per token, at the sampling
+    advantage 0. `sampled[i]` marks the tokens the policy chose; the others (a critique's cue, put there by the stage) are
+    context and not trained. `logprobs[i]` are its author's log-probabilities in nats, float32, one per token, at the sampling
     temperature; they matter only with `offpolicy = "ratio"`, where None (for one completion or for all) means the own
     policy's, that is ratio 1.
     """
@@ -45,6 +46,7 @@ class TrainGroup:
     completions: list[list[int]]
     rewards: list[float | None]
     logprobs: list[list[float] | None] | None = None
+    sampled: list[list[bool]] | None = None
     foreign: bool = False
     key: Any = None
 
@@ -63,7 +65,7 @@ class StepResult:
     clipped: float = 0.0  # share of tokens whose ratio was clipped
     entropy: float = 0.0  # mean over completion tokens, nats
     kl: float = 0.0  # against the start model, where beta > 0
-    tokens: int = 0  # completion tokens trained on
+    tokens: int = 0  # sampled tokens trained on
     advantages: list[list[float]] = field(default_factory=list)  # per group and completion, as trained
 
 
@@ -146,6 +148,8 @@ def _check(groups: list[TrainGroup], learn: Learn, model: torch.nn.Module, refer
         for ids, logprobs in zip(group.completions, group.logprobs or [None] * len(group.completions), strict=True):
             if logprobs is not None and len(logprobs) != len(ids):
                 raise InputError(f"group {group.key}: {len(logprobs)} log-probabilities for {len(ids)} tokens", "drop it before training")
+        if group.sampled is not None and [len(row) for row in group.sampled] != [len(ids) for ids in group.completions]:
+            raise InputError(f"group {group.key}: the marks of sampled tokens do not fit the completions", "mark every token")
     if learn.beta > 0 and reference is None and not hasattr(model, "peft_config"):
         raise InputError(f"learn.beta = {learn.beta} needs the start model", "pass `reference`, or set learn.beta=0")
 

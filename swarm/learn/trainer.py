@@ -17,7 +17,7 @@ import functools
 import math
 import tempfile
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,6 +70,7 @@ class StepTrainer(GRPOTrainer):
         max_tokens: int,
     ):
         self.groups = groups
+        self.offpolicy = learn.offpolicy == "ratio" and any(group.logprobs is not None for group in groups)
         self.slices: list[Rows] = []
         self.seen: dict[str, float] = {}
         self.norm = math.nan
@@ -100,13 +101,14 @@ class StepTrainer(GRPOTrainer):
         return torch.utils.data.DataLoader([rows] * self.args.gradient_accumulation_steps, batch_size=1, collate_fn=lambda item: item[0])
 
     def given_rollouts(self, prompts: list[str], trainer: Any) -> dict[str, Any]:
-        """The groups' rollouts, group by group. A dropped completion shrinks to one padding token of advantage 0, so that
-        it costs nothing and its length cannot hurt."""
+        """The groups' rollouts, group by group. A dropped completion shrinks to one masked token, so that it costs nothing
+        and its length cannot hurt."""
         pad = self._tokenizer.pad_token_id
-        pairs = [(ids, reward) for group in self.groups for ids, reward in zip(group.completions, group.rewards, strict=True)]
+        rows = [row for group in self.groups for row in _rows(group)]
         return {
             "prompt_ids": [group.prompt for group in self.groups for _ in group.completions],
-            "completion_ids": [[pad] if reward is None else ids for ids, reward in pairs],
+            "completion_ids": [[pad] if reward is None else ids for ids, reward, _, _ in rows],
+            "env_mask": [[0] if reward is None else [int(mark) for mark in sampled] for _, reward, sampled, _ in rows],
             "logprobs": None,
         }
 
@@ -135,18 +137,12 @@ class StepTrainer(GRPOTrainer):
         longest = batch["completion_mask"].shape[1] + 1
         return (batch["prompt_mask"].sum(1) * longest + batch["completion_mask"].sum(1)).argsort(stable=True)
 
-    @property
-    def offpolicy(self) -> bool:
-        return any(group.logprobs is not None for group in self.groups)
-
     def _author_logprobs(self, batch: Rows) -> torch.Tensor:
         """Log-probabilities of the authors, float32 [rollouts, longest]; NaN where the own policy's count."""
         table = torch.full(batch["completion_ids"].shape, math.nan)
-        rows = [row for group in self.groups for row in group.logprobs or [None] * len(group.completions)]
-        rewards = [reward for group in self.groups for reward in group.rewards]
-        for i, (row, reward) in enumerate(zip(rows, rewards, strict=True)):
-            if row is not None and reward is not None:
-                table[i, : len(row)] = torch.tensor(row)
+        for i, (_, reward, _, logprobs) in enumerate(row for group in self.groups for row in _rows(group)):
+            if logprobs is not None and reward is not None:
+                table[i, : len(logprobs)] = torch.tensor(logprobs)
         return table.to(batch["completion_ids"].device)
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
@@ -181,6 +177,13 @@ class StepTrainer(GRPOTrainer):
 
     def _send_telemetry(self) -> None:
         """A peer tells nobody that it trains."""
+
+
+def _rows(group: TrainGroup) -> Iterator[tuple[list[int], float | None, list[bool], list[float] | None]]:
+    """Ids, reward, marks of sampled tokens, author's log-probabilities, for each completion of a group."""
+    size = len(group.completions)
+    sampled = group.sampled or [[True] * len(ids) for ids in group.completions]
+    return zip(group.completions, group.rewards, sampled, group.logprobs or [None] * size, strict=True)
 
 
 def _arguments(
@@ -220,7 +223,7 @@ def _cut(batch: Rows, rows: torch.Tensor) -> Rows:
     prompt, completion = (int(part[mask].sum(1).max()) for mask in ("prompt_mask", "completion_mask"))
     for key in ("prompt_ids", "prompt_mask"):
         part[key] = part[key][:, -prompt:]
-    for key in part.keys() & {"completion_ids", "completion_mask", "author_logps", "ref_per_token_logps"}:
+    for key in part.keys() & {"completion_ids", "completion_mask", "tool_mask", "author_logps", "ref_per_token_logps"}:
         part[key] = part[key][:, :completion]
     return part
 
