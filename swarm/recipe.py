@@ -112,6 +112,7 @@ class Sampling(Section):
 
     temperature: float = Field(1.0, gt=0, le=10, description="Softmax temperature of rollouts; evaluation is greedy.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: smallest set of tokens with at least this probability.")
+    rows: int = Field(64, ge=1, le=4096, description="Rollouts in a batch of generation; changes speed and memory, and sums by rounding.")
 
 
 class Answer(Section):
@@ -196,6 +197,7 @@ class Evaluate(Section):
 
     questions: int = Field(200, ge=1, le=10_000, description="Held-out questions per task.")
     max_tokens: int | None = Field(None, ge=1, le=16_384, description="Longest answer; answer.max_tokens if not given.")
+    every: int = Field(0, ge=0, le=1_000_000, description="Rounds between two evaluations on the way; 0: only before and after.")
 
 
 class Run(Section):

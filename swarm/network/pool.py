@@ -98,6 +98,16 @@ class Pool:
         """Mark groups as handed out for `use`: they are not offered again."""
         self._used.setdefault(use, set()).update(shared.key for shared in taken)
 
+    def refuse(self, reason: str, use: str, shared: Shared) -> None:
+        """Count a group as refused, and do not offer it for `use` again."""
+        self.refused[reason] += 1
+        self.use(use, [shared])
+
+    def name_of(self, peer: bytes) -> str:
+        """The readable name of an author in the pool."""
+        author = self._authors.get(peer)
+        return author.name if author else peer.hex()[:8]
+
     def about_me(self, use: str) -> list[Shared]:
         """Critiques of own answers not yet handed out for `use`."""
         return [shared for shared in self.fresh(use, "critique") if shared.group.asker == self.me]

@@ -1,0 +1,33 @@
+"""Greedy accuracy on held-out questions, and the constant answer it has to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from swarm.groups import Group
+from swarm.stages import Stages
+
+if TYPE_CHECKING:
+    from swarm.tasks.task import Question
+
+
+def accuracy(stages: Stages, questions: dict[str, list[Question]], progress: Callable[[float], None] | None = None) -> dict[str, float]:
+    """Mean score by task of the greedy answers to held-out `questions`; an answer cut off by the limit scores 0, as in training."""
+    from swarm.policy import sampler
+
+    recipe, policy = stages.recipe, stages.policy
+    flat = [question for rows in questions.values() for question in rows]
+    prompts = [stages.prompt(Group("answer", b"", 0, 0, ()), question) for question in flat]
+    limit = recipe.evaluate.max_tokens or recipe.answer.max_tokens
+    answers = sampler.greedy(policy.model, prompts, max_tokens=limit, eos=policy.eos, pad=policy.pad, rows=recipe.sampling.rows, progress=progress)
+    scores = {name: 0.0 for name in questions}
+    for question, ids in zip(flat, answers, strict=True):
+        if ids and ids[-1] in policy.eos:
+            scores[question.task] += stages.mix.score(question, policy.chat.decode(ids))
+    return {name: scores[name] / len(rows) if rows else 0.0 for name, rows in questions.items()}
+
+
+def constants(stages: Stages, questions: dict[str, list[Question]]) -> dict[str, float]:
+    """Accuracy by task of the best answer that is the same for every held-out question."""
+    return {name: stages.mix.constant(rows) for name, rows in questions.items()}

@@ -1,0 +1,218 @@
+"""One node: the whole story of a round, top to bottom. Runs as a process of its own, started by `swarm up` and `swarm join`.
+
+A round is: answer own questions, judge answers of others, answer again with the judgements received, and take one optimizer step
+on own and shared groups. Each stage publishes its groups and uses what is fresh from others; nobody is waited for. State on disk
+is whole at the end of every round, and the blobs of a round that was cut off are used again, so the same command carries on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm import seeds, told
+from swarm.author import Author, Draft
+from swarm.errors import TaskError
+from swarm.groups import Group, Said, pack
+from swarm.learn.batch import Batch, Scored, batch_blob, select
+from swarm.network.pool import Pool, Shared
+from swarm.stages import Stages
+
+if TYPE_CHECKING:
+    from swarm.journal import Journal
+    from swarm.limits import Governor
+    from swarm.metrics import Metrics
+    from swarm.network import Network
+    from swarm.presence import Presence
+    from swarm.trainee import Trainee
+
+MANY = 8  # candidates looked at for each foreign group that is wanted: bounds a round's work whatever the swarm's size
+
+
+@dataclass
+class Round:
+    """What one round has made and seen so far; `row` becomes its line in metrics.jsonl."""
+
+    number: int
+    started: float = field(default_factory=time.monotonic)
+    own: list[Scored] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Node:
+    """A peer at work. Everything it stands on comes in, so a round can also be played without a process or a network around it."""
+
+    me: bytes  # 32-byte peer
+    operator: bytes  # 20-byte address
+    specialty: int  # index of the only task it draws, -1 for all
+    stages: Stages
+    trainee: Trainee
+    pool: Pool
+    network: Network | None
+    journal: Journal
+    metrics: Metrics
+    presence: Presence
+    governor: Governor
+    folder: Path
+    evaluate: Callable[[], dict[str, float]] | None = None  # held-out accuracy by task, asked every `evaluate.every` rounds
+
+    def __post_init__(self) -> None:
+        self.recipe = self.stages.recipe
+        self.author = Author(self.stages, self.me)
+        self.totals = told.Totals.of(self.trainee.notes.get("totals", {}))
+
+    def run(self, rounds: int, enough: Callable[[], bool] = lambda: False) -> None:
+        """Play rounds until `rounds` are done, counting those of earlier starts, or until `enough()`."""
+        while self.trainee.round < rounds and not enough():
+            self.play_round()
+
+    def play_round(self) -> Round:
+        """One round."""
+        this = Round(self.trainee.round + 1)
+        self.presence.begin()
+        self.hear()
+        self.stage(this, "answer", self.own_questions)
+        self.hear()
+        self.stage(this, "critique", self.answers_of_others)
+        self.hear()
+        self.stage(this, "resolve", self.criticised_answers)
+        self.hear()
+        self.learn(this)
+        self.keep(this)
+        return this
+
+    def hear(self) -> None:
+        """Take in what arrived from others since the last look."""
+        self.governor.pause_if_needed(self.presence.stage)
+        for arrival in self.network.arrivals() if self.network else ():
+            self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at)
+        self.presence.network(self.network, self.pool)
+
+    def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
+        """Write one stage's groups (or take them from the journal of a round that was cut off), share them, score them."""
+        self.presence.enter(name)
+        began, tokens = time.monotonic(), self.author.tokens
+        groups = self.journal.groups(this.number, name)
+        if groups is None:
+            groups = self.author.write(draft(this), this.number, self.presence.progress)
+            self.journal.keep(this.number, name, pack(name, this.number, self.stages.epoch_seed, groups))
+        if groups and self.network:
+            self.network.publish(name, this.number, self.journal.blob(this.number, name))
+        scored = [found for group in groups if (found := self.scored(group, self.me, self.operator))]
+        this.own += scored
+        if name == "answer":
+            self.journal.keep_rewards(this.number, scored)
+        this.row[name] = told.stage(name, scored, time.monotonic() - began, self.author.tokens - tokens, self.journal)
+
+    def own_questions(self, this: Round) -> list[Draft]:
+        """Answer: this round's own questions."""
+        return [self.draft("answer", self.me, this.number, index, self.specialty) for index in range(self.recipe.answer.questions)]
+
+    def answers_of_others(self, this: Round) -> list[Draft]:
+        """Critique: fresh answers of others, one of each group's rollouts."""
+        draw = self.choice(this, "critique")
+        fresh = self.pool.fresh("critique", "answer")
+        taken = draw.sample(fresh, min(self.recipe.critique.groups, len(fresh)))
+        self.pool.use("critique", taken)
+        return [
+            self.draft("critique", s.group.asker, s.group.round, s.group.index, s.group.specialty, answer=draw.choice(s.group.rollouts).text)
+            for s in taken
+        ]
+
+    def criticised_answers(self, this: Round) -> list[Draft]:
+        """Resolve: own answers on which critiques arrived, with some of the critiques."""
+        draw = self.choice(this, "resolve")
+        received: dict[tuple[int, int, str], list[Shared]] = {}
+        for shared in self.pool.about_me("resolve"):
+            about = shared.group
+            if self.journal.said(about.round, about.index, about.answer):
+                received.setdefault((about.round, about.index, about.answer or ""), []).append(shared)
+            else:
+                self.pool.refuse("not my answer", "resolve", shared)
+        drafts = []
+        for round, index, answer in draw.sample(sorted(received), min(self.recipe.resolve.groups, len(received))):
+            critics = received[round, index, answer]
+            self.pool.use("resolve", critics)
+            said = [Said(r.label or 0, r.text) for shared in critics for r in shared.group.rollouts]
+            shown = tuple(draw.sample(said, min(self.recipe.resolve.critiques, len(said))))
+            drafts.append(self.draft("resolve", self.me, round, index, self.specialty, answer=answer, said=shown))
+        return drafts
+
+    def learn(self, this: Round) -> None:
+        """Choose I own and J foreign groups, and take one optimizer step on them."""
+        self.presence.enter("learn")
+        batch = self.choose(this)
+        self.governor.pause_if_needed("learn")
+        groups = [self.stages.for_training(scored, self.me) for scored in batch.groups]
+        result = self.trainee.step(groups, seeds.derive("step", self.stages.epoch_seed, self.me, this.number))
+        self.trainee.round = this.number
+        self.journal.keep_batch(this.number, batch_blob(this.number, batch, result.advantages))
+        this.row |= told.learned(batch, result, self.pool.name_of, self.me)
+
+    def choose(self, this: Round) -> Batch:
+        """The batch: candidates of others are scored and checked here, then own and foreign groups are drawn by the same rules."""
+        draw, sharing = self.choice(this, "learn"), self.recipe.sharing
+        fresh = self.pool.fresh("learn")
+        candidates = draw.sample(fresh, min(MANY * sharing.foreign, len(fresh)))
+        scored = {s.key: found for s in candidates if (found := self.scored(s.group, s.author, s.operator))}
+        worth = [found for found in scored.values() if found.has_advantage]
+        wide = sharing.model_copy(update={"own": 0, "foreign": 2 * sharing.foreign, "operator_share": 1.0, "join": "groups"})
+        checked = [self.stages.checked(found, this.dropped) for found in select([], worth, wide, draw).groups]
+        own = this.own + (self.echoes(checked, this) if sharing.join == "mixed" else [])
+        batch = select(own, checked, sharing, draw)
+        this.dropped += batch.dropped + Counter({"no advantage": len(scored) - len(worth)})
+        spent = {id(found.group) for found in (*checked, *(found for found in scored.values() if not found.has_advantage))}
+        self.pool.use("learn", [s for s in candidates if id(s.group) in spent])
+        return batch
+
+    def echoes(self, foreign: list[Scored], this: Round) -> list[Scored]:
+        """Own answers to the questions of foreign groups, for batches in which both stand in one group; they are not shared."""
+        answers = [found.group for found in foreign if found.group.stage == "answer"][: self.recipe.sharing.foreign]
+        drafts = [Draft(replace(group, rollouts=()), self.stages.question(group)) for group in answers]
+        groups = self.author.write(drafts, this.number, purpose="mixed")
+        return [found for group in groups if (found := self.scored(group, self.me, self.operator))]
+
+    def keep(self, this: Round) -> None:
+        """Save everything that a restart needs, then say what the round was."""
+        if self.evaluate and self.recipe.evaluate.every and this.number % self.recipe.evaluate.every == 0:
+            this.row["accuracy"] = self.evaluate()
+        self.presence.enter("save")
+        this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | self.presence.round_row(this.started, self.author.tokens, this.dropped)
+        self.totals.add(this.row)
+        self.pool.save(self.folder / "pool.msgpack")
+        self.trainee.save({"totals": self.totals.as_dict(), "cpu_s": self.presence.cpu_s})
+        self.journal.forget_before(this.number)
+        self.metrics.write(this.row)
+        self.presence.round_done(this.row, self.totals)
+
+    def scored(self, group: Group, author: bytes, operator: bytes) -> Scored | None:
+        """A group with its rewards, recomputed here; None (shown and counted) where the scorer failed."""
+        try:
+            return Scored(group, tuple(self.stages.rewards(group, self.stages.question(group))), operator, author)
+        except TaskError as error:
+            self.pool.refused["scorer failed"] += 1
+            self.presence.warn(str(error), "the group is left out")
+            return None
+
+    def draft(self, stage: str, asker: bytes, round: int, index: int, specialty: int, **context: Any) -> Draft:
+        group = Group(stage, asker, round, index, (), specialty=specialty, **context)
+        return Draft(group, self.stages.question(group))
+
+    def choice(self, this: Round, purpose: str) -> Any:
+        """The generator for one choice among candidates, fixed by epoch seed, peer and round."""
+        return seeds.choice(self.stages.epoch_seed, self.me, this.number, purpose)
+
+
+def main(folder: Path) -> None:
+    """Run the node whose settings lie in `folder`, until its rounds are done: the entry of the node process."""
+    from swarm.errors import boundary
+    from swarm.peer import open_peer
+
+    with boundary(folder / "log.txt"), open_peer(folder) as peer:
+        peer.work()

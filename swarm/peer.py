@@ -1,0 +1,211 @@
+"""One peer, opened from its folder: session, tasks, model, state, network; evaluated before, put to work, and reported at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarm import evaluation, heartbeat, metrics, recipe, result, settings
+from swarm.disk import replace
+from swarm.heartbeat import Heartbeat
+from swarm.journal import Journal
+from swarm.keys import base58_of
+from swarm.limits import Governor
+from swarm.node import Node
+from swarm.presence import Presence
+from swarm.result import Heldout
+from swarm.session import Session
+from swarm.stages import Stages
+
+if TYPE_CHECKING:
+    from swarm.network import Network
+    from swarm.policy.model import Policy
+    from swarm.recipe import Recipe
+    from swarm.settings import NodeSettings
+    from swarm.tasks.mix import Mix
+    from swarm.trainee import Trainee
+
+BEFORE = "before.json"  # held-out accuracy of the start model, measured once
+GRACE_S = 120.0  # how long a finished peer serves its blobs to others of its run that are not done
+
+
+@dataclass
+class Peer:
+    """An opened peer."""
+
+    settings: NodeSettings
+    node: Node
+    folder: Path
+
+    def work(self) -> None:
+        """Evaluate, play all rounds, evaluate again, export, report; then serve until the others of this run are done."""
+        node, presence = self.node, self.node.presence
+        heldout = node.stages.mix.heldout(node.recipe.evaluate.questions)
+        before = self._before(heldout)
+        presence.accuracy(before, before)
+        node.evaluate = lambda: self._evaluate(heldout)
+        node.run(self.settings.rounds, self._enough)
+        after = self._evaluate(heldout) if node.trainee.round else before
+        presence.accuracy(before, after)
+        found = Heldout(before=before, after=after, constant=evaluation.constants(node.stages, heldout))
+        report = node.totals.result(presence.beat.name, node.trainee.round, found, presence.cpu_s)
+        if not self.settings.alone:
+            presence.state("waiting", "saving the model")
+            self._export(report)
+        report.write(self.folder / result.FILE)
+        self._serve_the_others()
+        presence.state("done")
+
+    def _enough(self) -> bool:
+        limit = self.settings.cpu_s
+        return limit is not None and self.node.presence.cpu_s >= limit
+
+    def _before(self, heldout: dict) -> dict[str, float]:
+        path = self.folder / BEFORE
+        if not path.exists():
+            replace(path, json.dumps(self._evaluate(heldout)).encode())
+        return json.loads(path.read_bytes())
+
+    def _evaluate(self, heldout: dict) -> dict[str, float]:
+        presence = self.node.presence
+        presence.state("evaluating")
+        presence.enter("evaluate")
+        return evaluation.accuracy(self.node.stages, heldout, presence.progress)
+
+    def _export(self, report: result.PeerResult) -> None:
+        from swarm.learn import export
+        from swarm.ui import card
+
+        export.export(self.node.trainee.policy, self.folder / "model", card.text(self.node.recipe, report))
+
+    def _serve_the_others(self) -> None:
+        """Keep serving blobs while others of this run still work; they would miss this peer's last rounds."""
+        import time
+
+        self.node.presence.state("waiting", "the other peers to finish")
+        end = time.monotonic() + GRACE_S
+        while self.node.network and time.monotonic() < end and any(map(_at_work, self.settings.siblings)):
+            time.sleep(0.5)
+            self.node.presence.network(self.node.network, self.node.pool)
+
+
+def _at_work(file: Path) -> bool:
+    beat = heartbeat.read(file)
+    return beat is not None and beat.pid != 0 and beat.state in ("running", "evaluating", "paused") and beat.age_s < GRACE_S
+
+
+@contextlib.contextmanager
+def open_peer(folder: Path) -> Iterator[Peer]:
+    """Open everything a peer stands on, in the order in which it may fail cheaply; close it in reverse."""
+    chosen = settings.load(folder)
+    rules = recipe.from_bytes(chosen.recipe.read_bytes())
+    session = Session.load(chosen.session)
+    with contextlib.ExitStack() as stack:
+        if not chosen.alone:
+            stack.enter_context(session.claim())
+        presence = _presence(folder, chosen, session)
+        governor = Governor(chosen.limits, on_pause=presence.pausing)
+        governor.apply(chosen.cores_of_run)
+        mix = stack.enter_context(_mix(rules, chosen, presence))
+        policy = _policy(rules, chosen)
+        trainee = _trainee(policy, rules, folder, presence)
+        network = None if chosen.alone else stack.enter_context(_network(session, chosen, rules, folder, presence))
+        stages = Stages(rules, policy, mix)
+        yield Peer(chosen, _node(session, chosen, stages, trainee, network, presence, governor, folder), folder)
+
+
+def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:
+    import os
+
+    path = folder / heartbeat.FILE
+    beat = heartbeat.read(path) or Heartbeat()
+    beat.pid, beat.name, beat.peer, beat.rounds = os.getpid(), session.name, base58_of(session.peer), chosen.rounds
+    presence = Presence(path, beat)
+    presence.state("starting", "loading the model")
+    return presence
+
+
+def _mix(rules: Recipe, chosen: NodeSettings, presence: Presence) -> Mix:
+    from swarm.tasks.mix import Mix
+
+    mix = Mix(rules, allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder)
+    mix.check()
+    for note in mix.notes:
+        presence.warn(note, "")
+    return mix
+
+
+def _policy(rules: Recipe, chosen: NodeSettings) -> Policy:
+    import torch
+
+    from swarm.policy import model
+
+    torch.set_num_threads(chosen.threads)
+    return model.load(rules, chosen.cache, chosen.device)
+
+
+def _trainee(policy: Policy, rules: Recipe, folder: Path, presence: Presence) -> Trainee:
+    from swarm.trainee import Trainee
+
+    trainee = Trainee(policy, rules, folder / "checkpoints")
+    trainee.remember_start()
+    for warning in trainee.resume():
+        presence.warn(warning, "rounds since then are done again")
+    presence.resumed(trainee.round, trainee.notes.get("cpu_s", 0.0))
+    return trainee
+
+
+@contextlib.contextmanager
+def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path, presence: Presence) -> Iterator[Network]:
+    from swarm.network import Network, NetworkSettings
+
+    presence.state("starting", "the network")
+    choice, limits = chosen.network, chosen.limits
+    terms = NetworkSettings(
+        listen=tuple(choice.listen),
+        announce=tuple(choice.announce),
+        port=choice.port,
+        boot=tuple(chosen.boot_addresses()),
+        client=choice.client,
+        relay=choice.relay,
+        trusted_relays=tuple(choice.trusted_relays),
+        max_upload=limits.max_upload or 0,
+        ban_file=choice.ban_file,
+    )
+    network = Network(session, folder / "network", terms, rules)
+    network.start()
+    try:
+        network.put(rules.canonical)
+        yield network
+    finally:
+        network.close()
+
+
+def _node(
+    session: Session, chosen: NodeSettings, stages: Stages, trainee: Trainee, network: Network | None, presence: Presence, governor: Governor, folder: Path
+) -> Node:
+    from swarm.groups import Limits
+    from swarm.network.pool import Pool
+
+    rules, bounds = stages.recipe, Limits.of(stages.recipe)
+    pool = Pool(session.peer, rules.sharing.freshness, bounds, {stages.epoch_seed}, rules.sharing.specialists)
+    pool.load(folder / "pool.msgpack")
+    journal = Journal(folder / "own", session.peer, bounds, rules.sharing.freshness + 1)
+    return Node(
+        me=session.peer,
+        operator=session.operator,
+        specialty=chosen.specialty,
+        stages=stages,
+        trainee=trainee,
+        pool=pool,
+        network=network,
+        journal=journal,
+        metrics=metrics.Metrics(folder, trainee.round),
+        presence=presence,
+        governor=governor,
+        folder=folder,
+    )

@@ -1,0 +1,68 @@
+"""The model in training: weights, optimizer state and round counter, saved whole and taken up again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarm.learn import state, step
+from swarm.recipe import Recipe
+
+if TYPE_CHECKING:
+    from swarm.learn.step import StepResult, TrainGroup
+    from swarm.policy.model import Policy
+
+
+class Trainee:
+    """What one peer trains. `round` counts finished rounds, `notes` is the node's own JSON in the checkpoint."""
+
+    def __init__(self, policy: Policy, recipe: Recipe, folder: Path):
+        self.policy, self.recipe = policy, recipe
+        self.checkpoints = state.Checkpoints(folder)
+        self.optimizer: step.OptimizerState | None = None
+        self.round = self.steps = 0
+        self.notes: dict[str, Any] = {}
+        self._start: Any = None
+
+    def resume(self) -> list[str]:
+        """Take up the newest whole checkpoint; returns a sentence for each damaged one that was passed over."""
+        found, warnings = self.checkpoints.load()
+        if found is not None:
+            state.restore(self.policy.model, found.tensors)
+            self.optimizer, self.round = found.optimizer, found.round
+            self.steps, self.notes = found.meta["steps"], found.meta["notes"]
+        return warnings
+
+    def step(self, groups: list[TrainGroup], seed: bytes) -> StepResult:
+        """One optimizer step; a function of (state, groups, seed) alone."""
+        result = step.step(
+            self.policy.model,
+            self.optimizer,
+            groups,
+            self.recipe.learn,
+            seed=int.from_bytes(seed[:8], "little"),
+            pad=self.policy.pad,
+            eos=self.policy.eos,
+            steps_done=self.steps,
+            temperature=self.recipe.sampling.temperature,
+            max_tokens=self.recipe.answer.max_tokens,
+            reference=self._reference(),
+        )
+        self.optimizer = result.optimizer_state
+        self.steps += result.applied
+        return result
+
+    def save(self, notes: dict[str, Any]) -> None:
+        """Write the state after `round` whole, with `notes`."""
+        self.notes = notes
+        self.checkpoints.save(self.round, step.trainable(self.policy.model), self.optimizer, {"steps": self.steps, "notes": notes})
+
+    def remember_start(self) -> None:
+        """Keep the start model for the KL term, where the recipe has one and no adapters stand beside the weights."""
+        if self.recipe.learn.beta > 0 and self.recipe.model.lora is None:
+            import copy
+
+            self._start = copy.deepcopy(self.policy.model).requires_grad_(False)
+
+    def _reference(self) -> Any:
+        return self._start
