@@ -4,34 +4,27 @@
 
 `swarm` names the swarm on the wire, `recipe hash` its rules, `recipe blob` is the BLAKE3 digest under which any member
 serves the recipe's bytes, `addresses` are multiaddresses of members. An invite comes from anywhere: it is bounded before
-it is decoded, every address must fit the short grammar below, and whatever is wrong with it is one sentence.
+it is decoded, every address must fit a short grammar, and whatever is wrong with it is one sentence.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
-import re
 from dataclasses import dataclass
 
 import msgpack
 from blake3 import blake3
 
+from swarm import addresses
 from swarm.errors import InputError
 
 PREFIX = "os1_"
 VERSION = 1
 MAX_CHARS = 4096
 MAX_ADDRESSES = 16
-MAX_ADDRESS = 300
 _CHECKSUM = 4
 _HINT = "ask for a new one: `swarm invite` prints it on a running node"
-
-_HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9a-fA-F:.]{2,45}|dns[46]?/[A-Za-z0-9.-]{1,253})"
-_PORT = r"/(?:tcp|udp)/[0-9]{1,5}(?:/quic(?:-v1)?)?"
-_PEER = r"/p2p/[1-9A-HJ-NP-Za-km-z]{40,64}"
-_ADDRESS = re.compile(f"{_HOST}{_PORT}{_PEER}(?:/p2p-circuit{_PEER})?")
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Invite:
         if not 1 <= len(self.addresses) <= MAX_ADDRESSES:
             raise InputError(f"the invite has {len(self.addresses)} addresses; 1 to {MAX_ADDRESSES} are allowed", _HINT)
         for address in self.addresses:
-            check_address(address)
+            addresses.dialable(address)
 
     def text(self) -> str:
         """The string that people pass on."""
@@ -61,7 +54,7 @@ class Invite:
     @property
     def local(self) -> bool:
         """Whether every address is this machine's own, so that the swarm cannot reach beyond it."""
-        return all(scope(address) == "loopback" for address in self.addresses)
+        return all(addresses.scope(address) == "loopback" for address in self.addresses)
 
 
 def parse(text: str) -> Invite:
@@ -93,39 +86,3 @@ def _unpack(body: bytes) -> Invite:
     if len(value) != 5 or not isinstance(value[4], list) or not all(type(entry) is str for entry in value[4]):
         raise InputError("the invite does not have the form of an invite", _HINT)
     return Invite(value[1], value[2], value[3], tuple(value[4]))
-
-
-def check_address(address: str) -> str:
-    """`address` if it is a dialable multiaddress that ends in a peer id. Raises InputError naming it."""
-    if len(address) > MAX_ADDRESS or not _ADDRESS.fullmatch(address) or int(_port(address)) > 65_535 or not _host_is_real(address):
-        shown = ascii(address[:100])
-        raise InputError(f"{shown} is not an address of a peer", "it should look like /ip4/203.0.113.7/tcp/4001/p2p/Qm...")
-    return address
-
-
-def scope(address: str) -> str:
-    """`loopback`, `private` or `public`: who can dial it. Names count as public."""
-    family, host = address.split("/")[1:3]
-    if family not in ("ip4", "ip6"):
-        return "loopback" if host == "localhost" else "public"
-    ip = ipaddress.ip_address(host)
-    return "loopback" if ip.is_loopback else "private" if ip.is_private or ip.is_link_local else "public"
-
-
-def host_port(address: str) -> tuple[str, int]:
-    """Host and port that a multiaddress dials (the relay's where it has one)."""
-    return address.split("/")[2], int(_port(address))
-
-
-def _port(address: str) -> str:
-    return address.split("/")[4]
-
-
-def _host_is_real(address: str) -> bool:
-    family, host = address.split("/")[1:3]
-    if family not in ("ip4", "ip6"):
-        return True
-    try:
-        return ipaddress.ip_address(host).version == int(family[2])
-    except ValueError:
-        return False

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,19 +23,22 @@ Maddr = Annotated[str, Field(max_length=300)]
 
 
 class NetworkChoice(BaseModel):
-    """How the node meets others. Addresses are multiaddresses."""
+    """How the node meets others, in the words of `swarm.network.NetworkSettings`. Addresses are multiaddresses."""
 
     model_config = ConfigDict(extra="forbid")
 
-    listen: list[Maddr] = Field(["/ip4/127.0.0.1/tcp/0"], description="Where to listen; port 0 takes any and keeps it over restarts.")
+    listen: list[Maddr] = Field(["/ip4/127.0.0.1/tcp/0"], description="Where to listen; tcp/0 means `port`.")
+    port: int = Field(0, ge=0, le=65_535, description="0 takes any and keeps it over restarts.")
     announce: list[Maddr] = Field([], description="What to tell others instead, for example behind a forwarded port.")
     boot: list[Maddr] = Field([], description="Members to dial first; peers that worked are remembered beside these.")
-    siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine.")
-    founder: bool = Field(False, description="May begin alone when no sibling and no boot peer is up.")
-    relays: list[Maddr] = Field([], description="Relays to trust; empty takes any public member.")
-    relay: bool = Field(True, description="Relay for members behind NAT where this peer is publicly reachable.")
     client: bool = Field(False, description="Only dial, never listen.")
-    ban: Path | None = Field(None, description="File with one peer id or operator address a line that is never talked to.")
+    relay: bool = Field(True, description="Be reached through relays, and be one where others can reach this peer.")
+    trusted_relays: list[Maddr] = Field([], description="Relays to use; the boot peers where empty.")
+    ban_file: Path | None = Field(None, description="File with one peer id or operator address a line that is never talked to.")
+
+    def for_network(self) -> dict[str, Any]:
+        """Arguments of `swarm.network.NetworkSettings`, apart from limits."""
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in self.model_dump().items()}
 
 
 class NodeSettings(BaseModel):
@@ -46,18 +49,23 @@ class NodeSettings(BaseModel):
     index: int = Field(0, ge=0, description="Place among the peers of this run, from 0.")
     recipe: Path = Field(description="File with the recipe's canonical bytes.")
     recipe_folder: Path | None = Field(None, description="Where local files that the recipe names are; None on a joined swarm without code.")
+    recipe_blob: str = Field(pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of those bytes: what members serve and a joiner fetches.")
     session: Path = Field(description="File with the session this process signs with.")
     swarm: str = Field(pattern=r"^[0-9a-f]{64}$", description="Id of the swarm, hex.")
     rounds: int = Field(ge=1, description="Stop after this many rounds.")
     specialty: int = Field(-1, ge=-1, description="Index of the task this peer draws from where the recipe has specialists; -1 is all.")
     trusted: bool = Field(False, description="The recipe is the user's own: its Python tasks run in this process.")
-    allow_code: list[str] = Field([], description="SHA-256 digests of Python tasks of a joined recipe that may run, sandboxed.")
+    allow_code: str | None = Field(None, description="SHA-256 of a joined recipe's Python task that may run, sandboxed.")
     alone: bool = Field(False, description="The comparison run: nothing shared, nobody dialled.")
     cpu_s: float | None = Field(None, gt=0, description="Stop when this many processor seconds are used (the comparison run).")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="Where the model lies.")
     threads: int = Field(1, ge=1, description="Threads of one PyTorch operation; part of the determinism class.")
     limits: Limits = Limits()
+    report_to: str | None = Field(None, pattern=r"^(trackio|tensorboard|wandb)$", description="Tracker that gets the metrics as well.")
+    cores_of_run: float | None = Field(None, gt=0, description="Cores that all peers of the run may use together (--max-cpu).")
     network: NetworkChoice = NetworkChoice()
+    siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine.")
+    founder: bool = Field(False, description="May begin alone when no sibling and no boot peer is up.")
     cache: Path = Field(description="Folder for converted models, shared by all peers of this machine.")
 
     def save(self, folder: Path) -> None:
@@ -76,8 +84,8 @@ class NodeSettings(BaseModel):
         """
         end = clock() + timeout_s
         while True:
-            found = [*self.network.boot, *_sibling_addresses(self.network.siblings)]
-            if found or self.network.founder or self.alone or clock() >= end:
+            found = [*self.network.boot, *_sibling_addresses(self.siblings)]
+            if found or self.founder or self.alone or clock() >= end:
                 return found
             sleep(0.2)
 

@@ -8,7 +8,7 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import invite
+from swarm import addresses, invite
 from swarm.errors import InputError
 
 PEER = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
@@ -34,11 +34,11 @@ def test_an_invite_survives_its_text():
 
 
 def test_scope_says_who_can_dial():
-    assert invite.scope(HERE) == "loopback" and GOOD.local
-    assert invite.scope(f"/ip4/192.168.1.4/tcp/1/p2p/{PEER}") == "private"
-    assert invite.scope(f"/ip4/9.9.9.9/tcp/1/p2p/{PEER}") == "public"
-    assert invite.scope(f"/dns4/example.org/tcp/1/p2p/{PEER}") == "public"
-    assert invite.host_port(HERE) == ("127.0.0.1", 4001)
+    assert addresses.scope(HERE) == "loopback" and GOOD.local
+    assert addresses.scope(f"/ip4/192.168.1.4/tcp/1/p2p/{PEER}") == "private"
+    assert addresses.scope(f"/ip4/9.9.9.9/tcp/1/p2p/{PEER}") == "public"
+    assert addresses.scope(f"/dns4/example.org/tcp/1/p2p/{PEER}") == "public"
+    assert addresses.host_port(HERE) == ("127.0.0.1", 4001)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,23 @@ SCALARS = st.none() | st.integers(-5, 5) | st.binary(max_size=40) | st.text(max_
 def test_arbitrary_values_never_escape_as_another_error(value):
     with pytest.raises(InputError):
         invite.parse(coded([1, b"s" * 32, b"r" * 32, b"b" * 32, value]))
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0.0.0.0", "/ip4/0.0.0.0/tcp/0"),
+        ("203.0.113.7:4001", "/ip4/203.0.113.7/tcp/4001"),
+        ("[::1]:4001", "/ip6/::1/tcp/4001"),
+        ("peer.example.org:4001", "/dns4/peer.example.org/tcp/4001"),
+        ("/ip4/0.0.0.0/tcp/7", "/ip4/0.0.0.0/tcp/7"),
+    ],
+)
+def test_short_addresses_become_multiaddresses(text, address):
+    assert addresses.listening(text, "--listen") == address
+
+
+@pytest.mark.parametrize("text", ["", "1.2.3", "::1", "0.0.0.0:70000", "/ip4/0.0.0.0", "a b:1", "/unix/x", "\x1b[2J"])
+def test_a_wrong_listening_address_is_named(text):
+    with pytest.raises(InputError, match="--listen"):
+        addresses.listening(text, "--listen")

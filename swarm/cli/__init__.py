@@ -1,0 +1,58 @@
+"""The `swarm` command: thin typer commands over `launch`, `supervisor`, `doctor` and `ui`.
+
+Start with `swarm --help`. Nothing here imports PyTorch or hivemind; only `swarm node` (which `up` and `join` start as a
+child process) does. Exit codes are those of `swarm.errors`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import swarm
+from swarm import errors
+from swarm.cli import doctor, evaluate, identity, invite, join, node, recipes, status, up
+
+EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
+
+app = typer.Typer(
+    name="swarm",
+    help="Train a language model together with strangers, by reinforcement learning.\n\nExample: `swarm up local --peers 3`",
+    epilog=EXIT_CODES,
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up", epilog=EXIT_CODES)(up.up)
+app.command("join", epilog=EXIT_CODES)(join.join)
+app.command("invite", epilog=EXIT_CODES)(invite.invite)
+app.command("status", epilog=EXIT_CODES)(status.status)
+app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
+app.command("eval", epilog=EXIT_CODES)(evaluate.evaluate)
+app.add_typer(recipes.app, name="recipes", epilog=EXIT_CODES)
+app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
+app.command("node", hidden=True)(node.node)
+app.command("fetch", hidden=True)(node.fetch)
+app.command("measure", hidden=True)(node.measure)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"openswarm {swarm.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        up.up()
+
+
+def main() -> None:
+    """Entry point: runs a command inside the one error boundary."""
+    with errors.boundary():
+        app(args=sys.argv[1:], prog_name="swarm")

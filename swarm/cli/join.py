@@ -1,0 +1,170 @@
+"""`swarm join`: take part in somebody else's swarm with the one string of an invite."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swarm import admission, doctor, launch, names, runs
+from swarm import invite as invites
+from swarm import recipe as recipes
+from swarm.cli import options as o
+from swarm.cli.running import run_to_the_end
+from swarm.errors import InputError, Refused, ResourceError
+from swarm.identity import Identity
+from swarm.invite import Invite
+from swarm.launch import Choices
+from swarm.recipe import Recipe
+from swarm.runs import Info, Run
+from swarm.supervisor import Child
+
+Invitation = Annotated[str, typer.Argument(envvar="SWARM_INVITE", help="The string that `swarm invite` printed.")]
+AllowCode = Annotated[str | None, typer.Option(help="SHA-256 of the Python task that may run here, locked in. Read the file first.")]
+Files = Annotated[Path | None, typer.Option(help="Folder with the recipe's local files (the Python task of --allow-code).")]
+IdentityName = Annotated[str | None, typer.Option("--identity", envvar="SWARM_IDENTITY", help="Identity to join as; see `swarm identity`.")]
+
+FETCH_S = 150.0
+
+
+def join(
+    invitation: Invitation,
+    identity: IdentityName = None,
+    passphrase_file: o.PassphraseFile = None,
+    ask_passphrase: o.AskPassphrase = False,
+    unencrypted: Annotated[bool, typer.Option("--unencrypted", help="A new identity may be kept without a passphrase.")] = False,
+    recipe: Annotated[Path | None, typer.Option(help="The recipe as a file, instead of fetching it from members.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after this many rounds; the recipe says otherwise.")] = None,
+    allow_code: AllowCode = None,
+    files: Files = None,
+    allow_hub: Annotated[bool, typer.Option("--allow-hub", help="The recipe's data sets may be downloaded from the hub.")] = False,
+    run_dir: o.RunDir = None,
+    device: o.Device = "auto",
+    dry_run: o.DryRun = False,
+    plain: o.Plain = False,
+    report_to: o.ReportTo = "",
+    max_cpu: o.MaxCpu = "",
+    max_memory: o.MaxMemory = "",
+    max_disk: o.MaxDisk = "",
+    max_upload: o.MaxUpload = "",
+    only_idle: o.OnlyIdle = False,
+    listen: o.Listen = None,
+    announce: o.Announce = None,
+    port: o.Port = 0,
+    boot: o.Boot = None,
+    relay: o.Relay = True,
+    trusted_relay: o.TrustedRelay = None,
+    client: o.Client = False,
+    ban: o.Ban = None,
+) -> None:
+    """Join the swarm of an invite, or carry on with it.
+
+    Example: `swarm join os1_k5HE... --only-idle`
+
+    Says first what others will see. The recipe comes from members and is checked before anything of it is obeyed.
+    """
+    given = invites.parse(invitation)
+    network = o.the_network(listen, announce, port, boot, relay, trusted_relay, client, ban, "127.0.0.1" if given.local else "0.0.0.0")
+    choices = Choices(
+        peers=1,
+        devices=launch.devices(device)[:1],
+        limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
+        network=network.model_copy(update={"boot": [*network.boot, *given.addresses]}),
+        report_to=o.tracker(report_to),
+        allow_code=allow_code,
+        recipe_folder=files.absolute() if files else None,
+        trusted=False,
+    )
+    if dry_run:
+        typer.echo(_dry(given, choices))
+        return
+    choices = o.as_identity(choices, identity, passphrase_file, ask_passphrase, unencrypted, local=given.local)
+    run, note = _run(given, run_dir, choices)
+    members = launch.identities(run, choices)
+    for line in what_others_see(members[0], choices):
+        typer.echo(line)
+    chosen = _recipe(run, choices, members[0], given, recipe)
+    admission.admit(chosen, allow_code, choices.recipe_folder, allow_hub)
+    if rounds is not None:
+        chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update={"rounds": rounds})})
+    doctor.require(chosen, choices)
+    run_to_the_end(run, chosen, choices, members, note, alone=False, plain=plain)
+
+
+def what_others_see(identity: Identity, choices: Choices) -> list[str]:
+    """What joining makes public, in a few plain lines."""
+    where = ", ".join(choices.network.announce or choices.network.listen)
+    return [
+        f"You join as {identity.name} (operator 0x{identity.address.hex()}, peer {identity.peer.hex()[:16]}).",
+        f"Others will see: your IP address (listening on {where}); every text your model writes, with the scores anyone gives it;",
+        "your two-word name, operator address and peer id; when you are on. They will not see files, keys, or anything else of this machine.",
+    ]
+
+
+def _run(given: Invite, run_dir: Path | None, choices: Choices) -> tuple[Run, str]:
+    """The run of this swarm and identity that can be carried on, or a new one; locked."""
+    folders = [run.folder for run in runs.all_runs()] if run_dir is None else [run_dir]
+    old = [Run.read(folder) for folder in folders if (folder / runs.FILE).exists()]
+    for run in old:
+        mine = run.info.kind == "join" and run.info.swarm == given.swarm.hex() and run.info.finished is None
+        if mine and launch.fits(run, choices) and run.try_lock():
+            return run, f"carrying on with the run in {run.folder}"
+    if run_dir is not None and old:
+        raise InputError(f"{run_dir} holds another run, or one that is on or finished", "name another --run-dir, or leave it out")
+    info = Info(
+        kind="join",
+        recipe="joined",
+        recipe_hash=given.recipe_hash.hex(),
+        recipe_blob=given.recipe_blob.hex(),
+        swarm=given.swarm.hex(),
+        boot=list(given.addresses),
+    )
+    run = Run.create((run_dir or runs.next_folder(f"joined-{given.swarm.hex()[:8]}")).absolute(), info)
+    return run, f"new run in {run.folder}"
+
+
+def _recipe(run: Run, choices: Choices, member: Identity, given: Invite, file: Path | None) -> Recipe:
+    """The swarm's recipe: of a file, of an earlier start, or fetched from members; its hash is the invite's."""
+    if file is not None:
+        found = recipes.load(file)
+    elif run.recipe_path.exists():
+        found = recipes.from_bytes(run.recipe_path.read_bytes())
+    else:
+        found = _fetched(run, choices, member)
+    if found.hash != given.recipe_hash:
+        what = f"the recipe has hash {found.hash.hex()}, the invite names {given.recipe_hash.hex()}"
+        raise Refused("recipe hash", what, "leave --recipe out to fetch the right one from members, or ask for a new invite")
+    if not run.recipe_path.exists():
+        run.write_recipe(found)
+    run.update(recipe=names.plain(found.name, 40), seed=found.seed)
+    return found
+
+
+def _fetched(run: Run, choices: Choices, member: Identity) -> Recipe:
+    """Fetch the recipe in a child process that parses foreign input without the operator key."""
+    typer.echo("fetching the recipe from members (loading hivemind first, 10 s)")
+    launch.prepare_fetch(run, choices, member)
+    child = Child(0, run.peer(0), launch.FETCH)
+    child.start_if_due(time.monotonic())
+    try:
+        ending = child.wait(FETCH_S)
+    finally:
+        child.stop(time.monotonic() + 5)
+    if not ending.done:
+        error = ResourceError(f"the recipe could not be fetched: {ending.cause}", "is the peer that gave the invite still on? Ask for a new one")
+        error.exit_code = ending.code
+        raise error
+    return recipes.from_bytes(run.recipe_path.read_bytes())
+
+
+def _dry(given: Invite, choices: Choices) -> str:
+    rows = {
+        "swarm": given.swarm.hex(),
+        "recipe hash": given.recipe_hash.hex(),
+        "addresses": ", ".join(given.addresses),
+        "listening on": ", ".join(choices.network.listen),
+        "recipe": "fetched from members and checked; its estimate is made before training starts",
+    }
+    return "\n".join([*(f"{name + ':':<14}{value}" for name, value in rows.items()), "nothing was started (--dry-run)"])

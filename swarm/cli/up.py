@@ -1,0 +1,67 @@
+"""`swarm up`: a local swarm, one process and one operator per peer, supervised."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarm import doctor, launch, plan, recipe, runs
+from swarm.cli import options as o
+from swarm.cli.running import run_to_the_end
+from swarm.launch import Choices
+
+Peers = Annotated[int | None, typer.Option(envvar="SWARM_PEERS", min=1, max=64, help="Peers on this machine; the recipe says otherwise.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="A recipe's name or file, and settings such as learn.lr=1e-5.")]
+Alone = Annotated[bool, typer.Option("--alone/--no-alone", help="Afterwards train one peer alone with the same seed and CPU time, to compare.")]
+
+
+def up(
+    recipe_and_settings: Overrides = None,
+    peers: Peers = None,
+    run_dir: o.RunDir = None,
+    seed: o.Seed = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin a new run even where one could be carried on.")] = False,
+    device: o.Device = "auto",
+    dry_run: o.DryRun = False,
+    json: o.Json = False,
+    alone: Alone = True,
+    plain: o.Plain = False,
+    report_to: o.ReportTo = "",
+    max_cpu: o.MaxCpu = "",
+    max_memory: o.MaxMemory = "",
+    max_disk: o.MaxDisk = "",
+    max_upload: o.MaxUpload = "",
+    only_idle: o.OnlyIdle = False,
+    listen: o.Listen = None,
+    announce: o.Announce = None,
+    port: o.Port = 0,
+    boot: o.Boot = None,
+    relay: o.Relay = True,
+    trusted_relay: o.TrustedRelay = None,
+    client: o.Client = False,
+    ban: o.Ban = None,
+) -> None:
+    """Start a swarm on this machine, or carry on with the unfinished one of the same recipe.
+
+    Example: `swarm up local --peers 3 learn.lr=1e-4`
+
+    The run's folder holds models, metrics.jsonl, summary.json and curves.png. Ctrl-C stops it; the same command resumes.
+    """
+    source, overrides = o.source(recipe_and_settings or [])
+    chosen = recipe.load(source, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+    names = launch.devices(device)
+    choices = Choices(
+        peers=peers or (len(names) if len(names) > 1 else chosen.run.peers),
+        devices=names,
+        limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
+        network=o.the_network(listen, announce, port, boot, relay, trusted_relay, client, ban),
+        report_to=o.tracker(report_to),
+        recipe_folder=launch.folder_of(source),
+    )
+    if dry_run:
+        typer.echo(plan.text(chosen, choices, json))
+        return
+    doctor.require(chosen, choices)
+    run, note = runs.for_recipe(chosen, run_dir, fresh)
+    run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain)

@@ -1,0 +1,178 @@
+"""From a recipe and a user's choices to running node processes: identities, sessions, settings, children.
+
+Operator keys are opened here, in the supervising process, only to sign sessions; a node process gets the session's file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swarm import heartbeat, runs
+from swarm import recipe as recipes
+from swarm.errors import IdentityError, InputError
+from swarm.heartbeat import Heartbeat
+from swarm.identity import Identity
+from swarm.limits import Limits
+from swarm.recipe import Recipe
+from swarm.runs import Run
+from swarm.settings import NetworkChoice, NodeSettings
+from swarm.supervisor import NODE, Child
+
+SESSION_S = 30 * 86_400  # sessions are minted anew at every start
+MAX_LOCAL = 1000
+FETCH = (*NODE[:-1], "fetch")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user decides about a run that no recipe does."""
+
+    peers: int = 1
+    devices: tuple[str, ...] = ("auto",)
+    limits: Limits = field(default_factory=Limits)
+    network: NetworkChoice = field(default_factory=NetworkChoice)
+    allow_code: str | None = None
+    recipe_folder: Path | None = None
+    trusted: bool = True
+    identity: Path | None = None  # folder of a named identity; None takes local ones
+    report_to: str | None = None
+    passphrase: str | None = field(default=None, repr=False)
+
+    @property
+    def cores(self) -> float:
+        """Cores that the whole run may use."""
+        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(there, self.limits.max_cpu or there)
+
+    @property
+    def threads(self) -> int:
+        """PyTorch threads of one peer: its share of the cores."""
+        return max(1, int(self.cores // self.peers))
+
+
+def devices(text: str) -> tuple[str, ...]:
+    """Devices of `--device`: `auto`, `cpu`, `cuda:0` or a comma-separated list. Raises InputError naming the wrong one."""
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        kind, _, number = name.partition(":")
+        if not (name in ("auto", "cpu") or (kind == "cuda" and number.isdigit())):
+            raise InputError(f"--device {name!r} is not a device", "give auto, cpu, cuda:0, or a list such as cuda:0,cuda:1 (one peer each)")
+    return names
+
+
+def folder_of(source: str | Path) -> Path:
+    """Where a recipe's local files lie: beside it; beside the shipped recipes where it is given by name."""
+    by_name = Path(source).suffix != ".toml" and (recipes.FOLDER / f"{source}.toml").is_file()
+    return recipes.FOLDER if by_name else Path(source).absolute().parent
+
+
+def gpus() -> int:
+    """NVIDIA GPUs that the driver lists, without loading PyTorch."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+
+
+def identities(run: Run, choices: Choices) -> list[Identity]:
+    """An opened identity per peer, reserved for this process; a run that is carried on keeps its own.
+
+    Raises IdentityError where one is lost, locked or in use by another run.
+    """
+    if choices.identity is not None:
+        run.update(identities=[choices.identity.name])
+        return [_reserved(choices.identity, choices.passphrase)]
+    folder = runs.home() / "identities"
+    names = list(run.info.identities[: choices.peers])
+    opened = [_reserved(folder / name) for name in names]
+    for number in range(MAX_LOCAL):
+        if len(opened) >= choices.peers:
+            break
+        name = f"local-{number}"
+        if name not in names and runs.claim(folder / name / "reserved") is not None:
+            names.append(name)
+            opened.append(Identity.open_or_create_local(folder / name))
+    run.update(identities=[*names, *run.info.identities[len(names) :]])
+    return opened
+
+
+def prepare(run: Run, recipe: Recipe, choices: Choices, members: list[Identity]) -> list[Child]:
+    """Write every peer's session and settings; returns the children, not yet started."""
+    swarm = bytes.fromhex(run.info.swarm)
+    children = []
+    for index, identity in enumerate(members):
+        folder = run.peer(index)
+        specialty = index % len(recipe.tasks) if recipe.sharing.specialists else -1
+        identity.session(swarm, SESSION_S, specialty).save(folder / "session.bin")
+        _settings(run, recipe, choices, index, specialty).save(folder)
+        _first_beat(folder, identity, recipe)
+        children.append(Child(index, folder, NODE))
+    return children
+
+
+def prepare_fetch(run: Run, choices: Choices, identity: Identity) -> None:
+    """Write what the child needs that fetches the recipe of a joined swarm; the recipe itself is not known yet."""
+    folder = run.peer(0)
+    identity.session(bytes.fromhex(run.info.swarm), SESSION_S).save(folder / "session.bin")
+    _settings(run, None, choices, 0, -1).save(folder)
+
+
+def fits(run: Run, choices: Choices) -> bool:
+    """Whether a joined run was made under the identity that is chosen now."""
+    return choices.identity is None or run.info.identities == [choices.identity.name]
+
+
+def prepare_alone(run: Run, recipe: Recipe, choices: Choices, cpu_s: float) -> Child:
+    """The comparison: peer 0 again with the same seeds, nothing shared, stopped after `cpu_s` processor seconds."""
+    folder = run.folder / "alone"
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(run.peer(0) / "session.bin", folder / "session.bin")
+    os.chmod(folder / "session.bin", 0o600)
+    settings = _settings(run, recipe, choices, 0, 0 if recipe.sharing.specialists else -1)
+    settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "session": folder / "session.bin", "siblings": []})
+    settings.save(folder)
+    return Child(0, folder, NODE)
+
+
+def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, specialty: int) -> NodeSettings:
+    others = [run.peer(other) / heartbeat.FILE for other in range(choices.peers) if other != index]
+    port = choices.network.port + index if choices.network.port else 0
+    return NodeSettings(
+        index=index,
+        recipe=run.recipe_path,
+        recipe_blob=run.info.recipe_blob,
+        recipe_folder=choices.recipe_folder,
+        session=run.peer(index) / "session.bin",
+        swarm=run.info.swarm,
+        rounds=recipe.run.rounds if recipe else 1,
+        specialty=specialty,
+        trusted=choices.trusted,
+        allow_code=choices.allow_code,
+        device=choices.devices[index % len(choices.devices)],
+        threads=choices.threads,
+        limits=choices.limits.share(choices.peers),
+        cores_of_run=choices.limits.max_cpu,
+        network=choices.network.model_copy(update={"port": port}),
+        report_to=choices.report_to,
+        siblings=others,
+        founder=index == 0 and not choices.network.boot,
+        cache=runs.home() / "cache",
+    )
+
+
+def _first_beat(folder: Path, identity: Identity, recipe: Recipe) -> None:
+    """Let everyone see the peer's name before its process has imported anything."""
+    beat = heartbeat.read(folder / heartbeat.FILE) or Heartbeat()
+    beat.name, beat.rounds, beat.state, beat.addresses = identity.name, recipe.run.rounds, "starting", []
+    beat.write(folder / heartbeat.FILE)
+
+
+def _reserved(folder: Path, passphrase: str | None = None) -> Identity:
+    if runs.claim(folder / "reserved") is None:
+        raise IdentityError(f"the identity in {folder} is in use by another run", "stop that one, or take another identity (--identity NAME)")
+    return Identity.open(folder, passphrase)

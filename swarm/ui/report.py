@@ -1,0 +1,152 @@
+"""The end of a run: summary.json, the final table, curves.png, and where model, card and metrics lie."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from swarm import metrics, result
+from swarm.names import plain
+from swarm.result import Heldout, PeerResult, Summary
+from swarm.runs import Run
+from swarm.supervisor import View
+
+SUMMARY = "summary.json"
+CURVES = "curves.png"
+
+
+def summarise(run: Run, views: list[View], alone: PeerResult | None) -> Summary:
+    """The run's summary, written to `summary.json`."""
+    peers = [_peer(view) for view in views]
+    if alone is not None:
+        peers = [peer.model_copy(update={"alone": alone.heldout.after}) for peer in peers]
+    summary = Summary(
+        recipe=run.info.recipe,
+        recipe_hash=run.info.recipe_hash,
+        swarm=run.info.swarm,
+        seed=run.info.seed,
+        peers=peers,
+        alone=alone,
+        started=run.info.created,
+        finished=time.time(),
+    )
+    summary.write(run.folder / SUMMARY)
+    return summary
+
+
+def _peer(view: View) -> PeerResult:
+    """A peer's own report; where it has none, what its last heartbeat said, and why."""
+    reported = result.read(view.folder)
+    why = None if view.ended is None or view.ended.done else view.ended.cause
+    if reported is not None:
+        return reported.model_copy(update={"failed": why})
+    beat = view.beat
+    heldout = Heldout(before=beat.accuracy_before)
+    why = why or "it ended without a report"
+    return PeerResult(name=beat.name, steps=beat.round, rounds=beat.round, heldout=heldout, groups=beat.groups, failed=why)
+
+
+def table(summary: Summary) -> Table:
+    """One row per peer and the comparison run: accuracies as `before → after (constant)`, groups, steps."""
+    tasks = list(dict.fromkeys(task for peer in summary.peers for task in (*peer.heldout.before, *peer.heldout.after)))
+    shown = Table(title="Held-out accuracy (greedy): before → after (best constant answer)", title_justify="left")
+    shown.add_column("peer", no_wrap=True)
+    for task in [*tasks, "mean"]:
+        shown.add_column(plain(task, 20), justify="right", no_wrap=True)
+    shown.add_column("own/used/dropped", justify="right", no_wrap=True)
+    shown.add_column("steps", justify="right", no_wrap=True)
+    for peer in summary.peers:
+        shown.add_row(plain(peer.name, 24), *_accuracies(peer.heldout, tasks), _groups(peer), str(peer.steps))
+    if summary.alone is not None:
+        shown.add_section()
+        shown.add_row("alone", *_accuracies(summary.alone.heldout, tasks), _groups(summary.alone), str(summary.alone.steps))
+    return shown
+
+
+def _accuracies(heldout: Heldout, tasks: list[str]) -> Iterator[str]:
+    for task in tasks:
+        yield _change(heldout.before.get(task), heldout.after.get(task), heldout.constant.get(task))
+    yield _change(_mean(heldout.before, tasks), _mean(heldout.after, tasks), _mean(heldout.constant, tasks))
+
+
+def _mean(accuracy: dict[str, float], tasks: list[str]) -> float | None:
+    values = [accuracy[task] for task in tasks if task in accuracy]
+    return sum(values) / len(values) if values and len(values) == len(tasks) else None
+
+
+def _change(before: float | None, after: float | None, constant: float | None) -> str:
+    first, last, flat = (f"{value:.2f}" if value is not None else "–" for value in (before, after, constant))
+    return f"{first} → {last} ({flat})"
+
+
+def _groups(peer: PeerResult) -> str:
+    return f"{peer.groups.own}/{peer.groups.used}/{sum(peer.groups.dropped.values())}"
+
+
+def closing(summary: Summary, run: Run, console: Console) -> None:
+    """Print the table, what needs a sentence, and where everything lies."""
+    console.print(table(summary))
+    for peer in summary.peers:
+        for line in _remarks(peer):
+            console.print(f"{plain(peer.name, 24)}: {line}", markup=False, highlight=False, soft_wrap=True)
+    places = [
+        (f"{run.folder / SUMMARY}", "all figures of this table and more (docs/summary.md)"),
+        (f"{run.folder / CURVES}", "the curves"),
+        (f"{run.folder}/peer-*/{metrics.FILE}", "every round of every peer"),
+        (f"{run.folder}/peer-*/model", "the models, with their cards; they load with from_pretrained"),
+    ]
+    for place, what in places:
+        console.print(f"{place}  {what}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _remarks(peer: PeerResult) -> Iterator[str]:
+    if peer.failed:
+        yield f"did not finish: {plain(peer.failed, 400)}"
+    if peer.groups.dropped:
+        yield "dropped " + ", ".join(f"{count} {plain(reason, 40)}" for reason, count in sorted(peer.groups.dropped.items()))
+    if peer.critique_accuracy is not None:
+        flat = f" (best constant label {peer.critique_constant:.2f})" if peer.critique_constant is not None else ""
+        gain = f", resolving changed the reward by {peer.resolve_gain:+.2f}" if peer.resolve_gain is not None else ""
+        yield f"critiques right {peer.critique_accuracy:.2f}{flat}{gain}"
+
+
+def curves(run: Run, summary: Summary) -> Path | None:
+    """Draw reward and held-out accuracy over rounds to `curves.png`; None where there is nothing to draw."""
+    series = {peer.name: metrics.read(folder / metrics.FILE) for peer, folder in zip(summary.peers, run.peers, strict=False)}
+    if not any(series.values()):
+        return None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for name, records in series.items():
+        points = [(record["round"], reward) for record in records if (reward := _reward(record)) is not None]
+        if points:
+            left.plot(*zip(*points, strict=True), label=plain(name, 24))
+        for task in sorted({task for record in records for task in _accuracy(record)}):
+            points = [(record["round"], _accuracy(record)[task]) for record in records if task in _accuracy(record)]
+            right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=f"{plain(name, 24)} {plain(task, 20)}")
+    for axes, title in ((left, "reward of own answers"), (right, "held-out accuracy (greedy)")):
+        axes.set(title=title, xlabel="round", ylim=(-0.02, 1.02))
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize=6)
+    figure.savefig(run.folder / CURVES, dpi=120)
+    return run.folder / CURVES
+
+
+def _accuracy(record: dict[str, Any]) -> dict[str, float]:
+    value = record.get("accuracy")
+    return value if isinstance(value, dict) else {}
+
+
+def _reward(record: dict[str, Any]) -> float | None:
+    answer = record.get("answer")
+    return answer.get("reward") if isinstance(answer, dict) else None
