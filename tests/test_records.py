@@ -174,6 +174,8 @@ def test_one_encoding_only(session):
         (6, [0, [[0, 1e30, b"d" * 32, 0]]], "malformed"),
         (6, [2**31, []], "malformed"),
         (6, [True, []], "malformed"),
+        (6, [0, b""], "malformed"),
+        (6, b"\x00\x00", "malformed"),
     ],
 )
 def test_altered_field(session, place, value, expected):
@@ -185,6 +187,12 @@ def test_average_event_bounds(session, change):
     body = full_event().body()
     body[4] = change
     fields = [AverageEvent.TYPE, 1, SWARM, session.peer, 1, NOW + HOUR, body]
+    assert reason(signed(session, msgpack.packb(fields)), AverageEvent) == "malformed"
+
+
+@pytest.mark.parametrize("inputs", [b"", [[b"p" * 32, b"r" * 32]] * 17, [[b"p" * 32]], [b"p" * 32], [[b"p" * 31, b"r" * 32]]])
+def test_average_event_inputs(session, inputs):
+    fields = [AverageEvent.TYPE, 1, SWARM, session.peer, 1, NOW + HOUR, [*full_event().body()[:6], inputs]]
     assert reason(signed(session, msgpack.packb(fields)), AverageEvent) == "malformed"
 
 
@@ -237,12 +245,11 @@ def test_shelf_for_another_peer(session, ann, bob):
     claimed = replace(bob, folder=ann.folder, peer=ann.peer, secret=bob.secret)  # what Bob could do with Ann's peer key: nothing less
     stolen = claimed.session(SWARM, HOUR, now=NOW)
     assert read(shelf(stolen), SWARM, NOW, kind=Shelf).operator == bob.address
-    own_proof = bob.session(SWARM, HOUR, now=NOW)
-    body = read(own_proof.card, SWARM, NOW, kind=Card)
-    forged = write(Card(public=body.public, proof=body.proof), stolen, sequence=1, expires=NOW + HOUR)
-    assert reason(forged, Card) == "bad signature", "the peer key is not the peer's"
-    true_key = read(stolen.card, SWARM, NOW, kind=Card).public
-    unproved = write(Card(public=true_key, proof=body.proof), stolen, sequence=1, expires=NOW + HOUR)
+    statement = stolen.delegation.statement(SWARM, ann.peer, stolen.address)
+    proof = keys.peer_sign(bob.peer_key_path.read_bytes(), statement)
+    forged = write(Card(public=keys.peer_public(bob.peer_key_path.read_bytes()), proof=proof), stolen, sequence=1, expires=NOW + HOUR)
+    assert reason(forged, Card) == "bad signature", "the key that signed is not the peer's"
+    unproved = write(Card(public=keys.peer_public(ann.peer_key_path.read_bytes()), proof=proof), stolen, sequence=1, expires=NOW + HOUR)
     assert reason(unproved, Card) == "bad signature", "the peer's key did not sign this session"
 
 
@@ -287,6 +294,16 @@ def test_revocation_is_the_operators(ann, bob, session):
     assert inbox.take(shelf(session, 2), Shelf, NOW) is None
     assert inbox.dropped == Counter({"revoked": 1})
     assert inbox.take(ann.session(SWARM, HOUR, now=NOW).card, Card, NOW), "the next session is heard again"
+
+
+def test_wire_of_the_wrong_shape(session, bob):
+    payload, signature, delegation = msgpack.unpackb(shelf(session))
+    for wrong in ([payload, signature[:64], delegation], [payload, signature.hex(), delegation], ["text", signature, delegation]):
+        assert reason(msgpack.packb(wrong)) == "malformed"
+    for other in (b"four", "four", None, {}, [*delegation, 0]):
+        assert reason(msgpack.packb([payload, signature, other])) == "malformed"
+    payload, signature, _ = msgpack.unpackb(bob.revoke(SWARM, session.address, now=NOW))
+    assert reason(msgpack.packb([payload, signature, [1]]), Revocation) == "malformed", "nothing unsigned rides along"
 
 
 def test_session_key_cannot_revoke(session):
