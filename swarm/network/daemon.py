@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarm import keys
 from swarm.errors import NetworkError, ResourceError
-from swarm.network.frames import EarlyEnd
+from swarm.network.frames import EarlyEnd, within
 from swarm.network.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ START_S, CALL_S, CLOSE_S = 30.0, 10.0, 5.0
 REPLICAS = 5
 _MULTIHASH = b"\x12\x20"
 _PORT = re.compile(r"/tcp/(\d+)")
+_TCP = re.compile(r"/(?:ip4|ip6|dns|dns4|dns6)/([^/]+)/tcp/(\d+)/")
 
 StreamHandler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Result = TypeVar("Result")
@@ -81,8 +83,8 @@ class Daemon:
     async def answers(self) -> bool:
         """Whether the daemon still answers (a stopped one does not)."""
         try:
-            await asyncio.wait_for(self.p2p._client.identify(), CALL_S)
-        except (asyncio.TimeoutError, asyncio.IncompleteReadError, OSError):
+            await within(CALL_S, self.p2p._client.identify())
+        except (asyncio.IncompleteReadError, OSError):
             return False
         return True
 
@@ -96,8 +98,8 @@ class Daemon:
 
     async def addresses(self) -> list[str]:
         """Multiaddrs of this peer as the daemon sees them now, each with its /p2p/ part."""
-        with contextlib.suppress(ValueError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            return [str(address) for address in await asyncio.wait_for(self.p2p.get_visible_maddrs(latest=True), CALL_S)]
+        with contextlib.suppress(ValueError, OSError, asyncio.IncompleteReadError):
+            return [str(address) for address in await within(CALL_S, self.p2p.get_visible_maddrs(latest=True))]
         return []
 
     async def connect(self, address: str) -> bytes:
@@ -113,21 +115,22 @@ class Daemon:
         except (ValueError, LookupError) as error:
             raise NetworkError(f"not an address: {error}") from None
         target = PeerID(_MULTIHASH + peer)
+        await _probe(address)
         try:
-            await asyncio.wait_for(self.p2p._client.connect(target, [place]), CALL_S)
+            await within(CALL_S, self.p2p._client.connect(target, [place]))
         except ControlFailure as error:
             raise NetworkError(_cause(str(error))) from None
-        except (asyncio.TimeoutError, asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, OSError):
             raise NetworkError(f"no answer within {CALL_S:.0f} s") from None
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.node.protocol.call_ping(target), CALL_S)
+        with contextlib.suppress(TimeoutError):
+            await within(CALL_S, self.node.protocol.call_ping(target))
         return peer
 
     async def connected(self) -> dict[bytes, str]:
         """Peers with an open connection, and the address at which we see each."""
         try:
-            infos = await asyncio.wait_for(self.p2p.list_peers(), CALL_S)
-        except (asyncio.TimeoutError, asyncio.IncompleteReadError, OSError):
+            infos = await within(CALL_S, self.p2p.list_peers())
+        except (asyncio.IncompleteReadError, OSError):
             return {}
         return {info.peer_id.to_bytes()[2:]: str(info.addrs[0]) if info.addrs else "" for info in infos if len(info.peer_id.to_bytes()) == 34}
 
@@ -137,7 +140,7 @@ class Daemon:
         async def incoming(info: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await handler(info.peer_id.to_bytes()[2:], reader, writer)
 
-        await asyncio.wait_for(self.p2p.add_binary_stream_handler(protocol, incoming), CALL_S)
+        await within(CALL_S, self.p2p.add_binary_stream_handler(protocol, incoming))
 
     async def open(self, peer: bytes, protocol: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A stream to `peer`, dialled by its id wherever the swarm knows it. Raises EarlyEnd."""
@@ -145,8 +148,8 @@ class Daemon:
         from hivemind.p2p.p2p_daemon_bindings.utils import ControlFailure
 
         try:
-            _, reader, writer = await asyncio.wait_for(self.p2p.call_binary_stream_handler(PeerID(_MULTIHASH + peer), protocol), CALL_S)
-        except (ControlFailure, OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as error:
+            _, reader, writer = await within(CALL_S, self.p2p.call_binary_stream_handler(PeerID(_MULTIHASH + peer), protocol))
+        except (ControlFailure, OSError, asyncio.IncompleteReadError) as error:
             raise EarlyEnd(f"{type(error).__name__}: {error}") from None
         return reader, writer
 
@@ -156,8 +159,8 @@ class Daemon:
         if self.node.cache_refresh_task is not None:
             self.node.cache_refresh_task.cancel()
         try:
-            await asyncio.wait_for(self.p2p.shutdown(), CLOSE_S)
-        except asyncio.TimeoutError:
+            await within(CLOSE_S, self.p2p.shutdown())
+        except TimeoutError:
             self.kill()
             await self.died()
 
@@ -206,6 +209,22 @@ def check_free(addresses: tuple[str, ...]) -> None:
                 if error.errno == errno.EADDRINUSE:
                     raise ResourceError(f"port {match.group(3)} is taken by another program", "pass another one with --port, or 0 for any") from None
                 raise ResourceError(f"cannot listen on {address}: {error.strerror}", "listen on an address of this machine, or on 0.0.0.0") from None
+
+
+async def _probe(address: str) -> None:
+    """Raise NetworkError where nobody listens at a TCP address. libp2p would stop dialling it for five seconds and more after one failure."""
+    match = _TCP.match(address)
+    if match is None or "/p2p-circuit" in address:
+        return
+    try:
+        _, writer = await within(CALL_S, asyncio.open_connection(match.group(1), int(match.group(2))))
+    except TimeoutError:
+        raise NetworkError(f"no answer within {CALL_S:.0f} s") from None
+    except OSError as error:
+        raise NetworkError(os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)) from None
+    except OverflowError:
+        raise NetworkError("no such port") from None
+    writer.close()
 
 
 def _cause(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from swarm.errors import Refused
+from swarm.network.frames import within
 from swarm.records import Shelf, read
 from swarm.seeds import derive
 
@@ -241,6 +242,6 @@ class Directory:
 async def _within(work: Any, seconds: float) -> Any:
     """The result of an awaitable, or None where it took longer."""
     try:
-        return await asyncio.wait_for(work, seconds)
-    except asyncio.TimeoutError:
+        return await within(seconds, work)
+    except TimeoutError:
         return None

@@ -19,9 +19,9 @@ from swarm.keys import base58_of
 from swarm.network import line
 from swarm.network.daemon import Daemon, port_of
 from swarm.network.directory import Checker, Directory, level_for
-from swarm.network.frames import EarlyEnd
+from swarm.network.frames import EarlyEnd, end, within
 from swarm.network.line import Collector, Declined
-from swarm.network.members import Member, Members
+from swarm.network.members import Members
 from swarm.network.reachability import Reachability
 from swarm.network.settings import Arrival, NetworkSettings
 from swarm.network.shelf import OwnShelf
@@ -79,8 +79,7 @@ class Discovery:
                 group.create_task(self._look_forever())
                 group.create_task(self._fetch_forever())
         finally:
-            for task in self._tasks:
-                task.cancel()
+            await end(self._tasks)
 
     def take_shelf(self, wire: bytes | None) -> bytes | None:
         """Somebody shows us a shelf (or only asks): take it in, answer with our own. Raises Refused, counted."""
@@ -110,8 +109,8 @@ class Discovery:
             await self._announce()
             pause = self._settings.lifetime / 3 if self.announced else min(2 * pause, self._settings.lifetime / 3)
             try:
-                await asyncio.wait_for(self.changed.wait(), pause)
-            except asyncio.TimeoutError:
+                await within(pause, self.changed.wait())
+            except TimeoutError:
                 continue
             pause = 1.0
 

@@ -7,13 +7,31 @@ A frame is a 4-byte big-endian length and that many bytes. A stream that ends ea
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
 
 import msgpack
 
 from swarm.errors import Refused
 
 HEADER = 4
+CANCEL_S = 2.0
+Result = TypeVar("Result")
+
+
+async def within(seconds: float, work: Awaitable[Result]) -> Result:
+    """The result of `work`, or TimeoutError. Unlike `asyncio.wait_for` of Python 3.11 it never swallows a cancellation."""
+    async with asyncio.timeout(seconds):
+        return await work
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are done; once is not enough, since hivemind's own waits may swallow it."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
 
 
 class EarlyEnd(Exception):
@@ -23,8 +41,8 @@ class EarlyEnd(Exception):
 async def read_exactly(reader: asyncio.StreamReader, size: int, timeout: float) -> bytes:
     """`size` bytes within `timeout` seconds, or EarlyEnd."""
     try:
-        return await asyncio.wait_for(reader.readexactly(size), timeout)
-    except (asyncio.IncompleteReadError, asyncio.TimeoutError, OSError) as error:
+        return await within(timeout, reader.readexactly(size))
+    except (asyncio.IncompleteReadError, OSError) as error:
         raise EarlyEnd(type(error).__name__) from None
 
 
@@ -52,8 +70,8 @@ async def write(writer: asyncio.StreamWriter, data: bytes | memoryview, timeout:
     """Write raw bytes and wait until they left. Raises EarlyEnd."""
     try:
         writer.write(data)
-        await asyncio.wait_for(writer.drain(), timeout)
-    except (OSError, asyncio.TimeoutError, RuntimeError) as error:
+        await within(timeout, writer.drain())
+    except (OSError, RuntimeError) as error:
         raise EarlyEnd(type(error).__name__) from None
 
 

@@ -15,7 +15,7 @@ from swarm.network import boot, directory, line, reachability
 from swarm.network.boot import GoodPeers
 from swarm.network.daemon import Daemon, port_of
 from swarm.network.discovery import Discovery
-from swarm.network.frames import EarlyEnd
+from swarm.network.frames import EarlyEnd, end
 from swarm.network.line import Collector, Declined
 from swarm.network.members import Members
 from swarm.network.quota import BanList, Upload
@@ -27,6 +27,7 @@ from swarm.network.wants import Wants
 from swarm.records import Card, read
 
 PULSE_S = 10.0  # between two checks that the daemon still answers
+SILENCES = 3  # unanswered checks in a row after which it is replaced
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0  # between two starts of a daemon that will not stay up
 STEADY_S = 30.0  # a daemon that lived this long was healthy
 DYING_S = 2.0
@@ -136,13 +137,16 @@ class Host:
                 if not work[0].done():
                     work[1].result()
         finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            await end(work)
 
     async def _watch(self, daemon: Daemon) -> None:
         """Keep addresses and relays up to date; end when the daemon no longer answers; dial again when nobody is left."""
-        while await daemon.answers():
+        silent = 0
+        while silent < SILENCES:
+            if not await daemon.answers():
+                silent += 1
+                continue
+            silent = 0
             await self._learn_addresses(daemon)
             seen_at = await daemon.connected()
             self.relaying = sum("/p2p-circuit" in address for address in seen_at.values())

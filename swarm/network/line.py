@@ -95,8 +95,8 @@ class Line:
             raise self._members.refused("oversize", f"{total} bytes are offered; at most {limit} are taken")
         while len(into) < total:
             try:
-                part = await asyncio.wait_for(self._reader.read(min(CHUNK, total - len(into))), STALL_S)
-            except (OSError, asyncio.TimeoutError) as error:
+                part = await frames.within(STALL_S, self._reader.read(min(CHUNK, total - len(into))))
+            except OSError as error:
                 raise EarlyEnd(type(error).__name__) from None
             if not part:
                 raise EarlyEnd(f"{len(into)} of {total} bytes")
@@ -168,7 +168,7 @@ class Collector:
             if wrong == 2:
                 raise self._members.refused("wrong digest", "a blob came whole, twice, and is not what was announced")
             data.clear()
-        raise NetworkError(f"the blob did not come within {ATTEMPTS} attempts: {last}", "the peer is unreachable or overloaded; it is tried again later")
+        raise NetworkError(f"the blob did not come within {ATTEMPTS} attempts: {last}", "the peer is unreachable or overloaded: try later")
 
 
 def _accept(status: Any) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from swarm.errors import NetworkError, SwarmError
 from swarm.identity import Session
 from swarm.network import reachability
+from swarm.network.frames import end, within
 from swarm.network.host import Host
 from swarm.network.settings import Arrival, NetworkSettings, NetworkStatus
 from swarm.recipe import Recipe
@@ -36,7 +37,7 @@ class Network:
         self._host = Host(session, folder, settings)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._main: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         self._bug: BaseException | None = None
         if recipe is not None:
             self._host.wants.adopt(recipe)
@@ -70,7 +71,7 @@ class Network:
         """Stop everything and wait for it; may be called twice."""
         if self._thread is None:
             return
-        self._soon(lambda: self._main.cancel() if self._main else None)
+        self._soon(lambda: self._closing.set())
         self._thread.join(CLOSE_S)
 
     def adopt(self, recipe: Recipe) -> None:
@@ -152,24 +153,28 @@ class Network:
         """The network's thread."""
         assert self._loop is not None
         asyncio.set_event_loop(self._loop)
+        self._loop.set_exception_handler(_report)
         try:
             self._loop.run_until_complete(self._run(started))
+            self._loop.run_until_complete(_end_tasks())
         finally:
             self._loop.close()
+            if not started.done():
+                started.set_exception(NetworkError("the network's thread ended before it was up"))
 
     async def _run(self, started: Future[None]) -> None:
+        """The host from start to end; tells `started` how the start went."""
         ready = asyncio.Event()
-        self._main = asyncio.ensure_future(self._host.run(ready))
-        waiting = asyncio.ensure_future(ready.wait())
-        await asyncio.wait([self._main, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not self._main.done():
+        host, up, closing = (asyncio.ensure_future(work) for work in (self._host.run(ready), ready.wait(), self._closing.wait()))
+        await asyncio.wait([host, up, closing], return_when=asyncio.FIRST_COMPLETED)
+        if up.done():
             started.set_result(None)
-            await asyncio.wait([self._main])
-        error = None if self._main.cancelled() else self._main.exception()
+        await asyncio.wait([host, closing], return_when=asyncio.FIRST_COMPLETED)
+        error = host.exception() if host.done() else None
+        await end([host])
         if not started.done():
             started.set_exception(error or NetworkError("the start was interrupted"))
-        elif error is not None:
+        else:
             self._bug = error
 
     def _soon(self, work: Callable[[], Any]) -> None:
@@ -179,3 +184,15 @@ class Network:
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self._loop.call_soon_threadsafe(work)
+
+
+async def _end_tasks() -> None:
+    """Cancel what hivemind leaves running and see it end."""
+    with contextlib.suppress(TimeoutError):
+        await within(CLOSE_S / 4, end(asyncio.all_tasks() - {asyncio.current_task()}))
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """hivemind's own tasks fail when the daemon dies, which the host sees and mends; everything else is worth a trace."""
+    if not isinstance(context.get("exception"), ConnectionError | asyncio.IncompleteReadError):
+        loop.default_exception_handler(context)

@@ -9,6 +9,7 @@ import time
 from typing import Literal
 
 from swarm import keys
+from swarm.network.frames import within
 from swarm.network.line import NO, UNSURE, YES
 from swarm.network.settings import NetworkSettings
 
@@ -69,8 +70,8 @@ class Reachability:
 async def reaches(host: str, port: int) -> int:
     """YES where a TCP connection to `host`:`port` opens within DIAL_S seconds, else NO."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), DIAL_S)
-    except (OSError, asyncio.TimeoutError):
+        _, writer = await within(DIAL_S, asyncio.open_connection(host, port))
+    except OSError:
         return NO
     writer.close()
     with contextlib.suppress(OSError):
