@@ -39,7 +39,6 @@ class Choices:
     recipe_folder: Path | None = None
     trusted: bool = True
     identity: Path | None = None  # folder of a named identity; None takes local ones
-    report_to: str | None = None
     passphrase: str | None = field(default=None, repr=False)
 
     @property
@@ -158,7 +157,6 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         limits=choices.limits.share(choices.peers),
         cores_of_run=choices.limits.max_cpu,
         network=choices.network.model_copy(update={"port": port}),
-        report_to=choices.report_to,
         siblings=others,
         founder=index == 0 and not choices.network.boot,
         cache=runs.home() / "cache",

@@ -61,7 +61,6 @@ class NodeSettings(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda:\d+)$", description="Where the model lies.")
     threads: int = Field(1, ge=1, description="Threads of one PyTorch operation; part of the determinism class.")
     limits: Limits = Limits()
-    report_to: str | None = Field(None, pattern=r"^(trackio|tensorboard|wandb)$", description="Tracker that gets the metrics as well.")
     cores_of_run: float | None = Field(None, gt=0, description="Cores that all peers of the run may use together (--max-cpu).")
     network: NetworkChoice = NetworkChoice()
     siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine.")
@@ -80,12 +79,13 @@ class NodeSettings(BaseModel):
     ) -> list[str]:
         """Addresses to dial first: the given ones and those of siblings that are up.
 
-        Waits until there is one, or returns an empty list for a founder; after `timeout_s` returns what there is.
+        Waits until there is one, or returns an empty list for a founder, where no sibling is left to wait for, and after `timeout_s`.
         """
         end = clock() + timeout_s
         while True:
-            found = [*self.network.boot, *_sibling_addresses(self.siblings)]
-            if found or self.founder or self.alone or clock() >= end:
+            beats = [beat for beat in map(heartbeat.read, self.siblings) if beat is not None and beat.state not in ("done", "failed")]
+            found = [*self.network.boot, *(address for beat in beats for address in beat.addresses)]
+            if found or self.founder or self.alone or not beats or clock() >= end:
                 return found
             sleep(0.2)
 
@@ -99,8 +99,3 @@ def load(folder: Path) -> NodeSettings:
     except ValidationError as error:
         what = f"{folder / FILE} is damaged: {error.errors()[0]['msg']}"
         raise StateError(what, "run `swarm up` or `swarm join` again, which write it anew") from None
-
-
-def _sibling_addresses(files: list[Path]) -> list[str]:
-    beats = [beat for beat in map(heartbeat.read, files) if beat is not None]
-    return [address for beat in beats if beat.state not in ("done", "failed") for address in beat.addresses]

@@ -70,10 +70,11 @@ def run_all(run, children, limits=None) -> tuple[list[View], Heard]:
 
 def test_three_peers_run_to_the_end_and_find_each_other(prepared):
     run, children = prepared
+    behave(run, 0, round_s=2)
     views, _ = run_all(run, children)
     assert [view.beat.state for view in views] == ["done"] * 3 and all(view.ended.done and view.restarts == 0 for view in views)
     boots = [json.loads((run.peer(index) / "boot.json").read_text()) for index in range(3)]
-    assert boots[1] and boots[2], "peers that do not found the swarm wait for an address"
+    assert boots[1] and boots[2], "a peer that does not found the swarm waits for an address of another"
 
 
 def test_a_killed_peer_resumes_and_the_others_never_stop(prepared):

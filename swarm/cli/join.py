@@ -20,6 +20,7 @@ from swarm.launch import Choices
 from swarm.recipe import Recipe
 from swarm.runs import Info, Run
 from swarm.supervisor import Child
+from swarm.ui import tracker
 
 Invitation = Annotated[str, typer.Argument(envvar="SWARM_INVITE", help="The string that `swarm invite` printed.")]
 AllowCode = Annotated[str | None, typer.Option(help="SHA-256 of the Python task that may run here, locked in. Read the file first.")]
@@ -72,11 +73,11 @@ def join(
         devices=launch.devices(device)[:1],
         limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
         network=network.model_copy(update={"boot": [*network.boot, *given.addresses]}),
-        report_to=o.tracker(report_to),
         allow_code=allow_code,
         recipe_folder=files.absolute() if files else None,
         trusted=False,
     )
+    tracker.check(report_to)
     if dry_run:
         typer.echo(_dry(given, choices))
         return
@@ -90,7 +91,7 @@ def join(
     if rounds is not None:
         chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update={"rounds": rounds})})
     doctor.require(chosen, choices)
-    run_to_the_end(run, chosen, choices, members, note, alone=False, plain=plain)
+    run_to_the_end(run, chosen, choices, members, note, alone=False, plain=plain, report_to=report_to)
 
 
 def what_others_see(identity: Identity, choices: Choices) -> list[str]:

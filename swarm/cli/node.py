@@ -47,7 +47,7 @@ def measure(folder: Folder, questions: Annotated[int | None, typer.Option(help="
     Example: `swarm measure --folder .swarm/runs/local-1/peer-0`
     """
     _obey_parent()
-    from swarm.node import measure as measured
+    from swarm.measuring import measure as measured
 
     typer.echo(json.dumps(measured(folder, questions)))
 

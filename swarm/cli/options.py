@@ -18,7 +18,6 @@ from swarm.settings import NetworkChoice
 
 LIMITS = "Limits of this machine"
 NETWORK = "Network"
-TRACKERS = ("trackio", "tensorboard", "wandb")
 
 RunDir = Annotated[Path | None, typer.Option(envvar="SWARM_RUN_DIR", help="The run's folder; else the newest fitting one in $SWARM_HOME/runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -83,13 +82,6 @@ def as_identity(choices: Choices, name: str | None, file: Path | None, ask: bool
     if not (folder / FILE).exists():
         Identity.create(folder, secret, unencrypted=unencrypted)
     return replace(choices, identity=folder, passphrase=secret)
-
-
-def tracker(name: str) -> str | None:
-    """The tracker of `--report-to`, None for none. Raises InputError."""
-    if name not in ("", *TRACKERS):
-        raise InputError(f"--report-to {name!r} is not known", f"give one of: {', '.join(TRACKERS)}")
-    return name or None
 
 
 def the_limits(max_cpu: str, max_memory: str, max_disk: str, max_upload: str, only_idle: bool) -> Limits:

@@ -17,13 +17,16 @@ from swarm.result import PeerResult
 from swarm.runs import Run
 from swarm.supervisor import Screen, Supervisor, View
 from swarm.ui import dashboard, report
+from swarm.ui.tracker import Tracker
 
 
 class Unfinished(SwarmError):
     """No peer of the run reached its end."""
 
 
-def run_to_the_end(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], note: str, *, alone: bool, plain: bool) -> None:
+def run_to_the_end(
+    run: Run, recipe: Recipe, choices: Choices, members: list[Identity], note: str, *, alone: bool, plain: bool, report_to: str
+) -> None:
     """Start every peer and return when all are done; the run is then marked finished.
 
     Raises SwarmError with the first cause where no peer finished, KeyboardInterrupt after an orderly stop.
@@ -33,10 +36,10 @@ def run_to_the_end(run: Run, recipe: Recipe, choices: Choices, members: list[Ide
     run.update(supervisor=os.getpid(), machine=Machine.now(), finished=None)
     title = f"{recipe.name}  {choices.peers} peer{'s' * (choices.peers != 1)}  swarm {run.info.swarm[:8]}  {run.folder}"
     try:
-        with dashboard.screen(title, plain) as screen:
+        with Tracker(report_to, run) as tracker, dashboard.screen(title, plain) as screen:
             for sentence in filter(None, (note, cut_off)):
                 screen.say(sentence)
-            views = Supervisor(children, screen, choices.limits, run.folder).run()
+            views = Supervisor(children, tracker.watching(screen), choices.limits, run.folder).run()
             compared = _compare(run, recipe, choices, views, screen) if alone else None
     finally:
         run.update(supervisor=None)

@@ -10,6 +10,7 @@ from swarm import doctor, launch, plan, recipe, runs
 from swarm.cli import options as o
 from swarm.cli.running import run_to_the_end
 from swarm.launch import Choices
+from swarm.ui import tracker
 
 Peers = Annotated[int | None, typer.Option(envvar="SWARM_PEERS", min=1, max=64, help="Peers on this machine; the recipe says otherwise.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="A recipe's name or file, and settings such as learn.lr=1e-5.")]
@@ -56,12 +57,12 @@ def up(
         devices=names,
         limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
         network=o.the_network(listen, announce, port, boot, relay, trusted_relay, client, ban),
-        report_to=o.tracker(report_to),
         recipe_folder=launch.folder_of(source),
     )
+    tracker.check(report_to)
     if dry_run:
         typer.echo(plan.text(chosen, choices, json))
         return
     doctor.require(chosen, choices)
     run, note = runs.for_recipe(chosen, run_dir, fresh)
-    run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain)
+    run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain, report_to=report_to)

@@ -117,8 +117,8 @@ def _remarks(peer: PeerResult) -> Iterator[str]:
 
 def curves(run: Run, summary: Summary) -> Path | None:
     """Draw reward and held-out accuracy over rounds to `curves.png`; None where there is nothing to draw."""
-    series = {peer.name: metrics.read(folder / metrics.FILE) for peer, folder in zip(summary.peers, run.peers, strict=False)}
-    if not any(series.values()):
+    series = [(peer, metrics.read(folder / metrics.FILE)) for peer, folder in zip(summary.peers, run.peers, strict=False)]
+    if not any(rows for _, rows in series):
         return None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -126,13 +126,13 @@ def curves(run: Run, summary: Summary) -> Path | None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    for name, records in series.items():
-        points = [(record["round"], reward) for record in records if (reward := _reward(record)) is not None]
+    for peer, rows in series:
+        name = plain(peer.name, 24)
+        points = [(row["round"], row["reward"]) for row in rows if row.get("reward") is not None]
         if points:
-            left.plot(*zip(*points, strict=True), label=plain(name, 24))
-        for task in sorted({task for record in records for task in _accuracy(record)}):
-            points = [(record["round"], _accuracy(record)[task]) for record in records if task in _accuracy(record)]
-            right.plot(*zip(*points, strict=True), marker="o", markersize=3, label=f"{plain(name, 24)} {plain(task, 20)}")
+            left.plot(*zip(*points, strict=True), label=name)
+        for task, measured in _accuracies_over_rounds(peer, rows).items():
+            right.plot(*zip(*measured, strict=True), marker="o", markersize=3, label=f"{name} {plain(task, 20)}")
     for axes, title in ((left, "reward of own answers"), (right, "held-out accuracy (greedy)")):
         axes.set(title=title, xlabel="round", ylim=(-0.02, 1.02))
         axes.grid(alpha=0.3)
@@ -142,11 +142,11 @@ def curves(run: Run, summary: Summary) -> Path | None:
     return run.folder / CURVES
 
 
-def _accuracy(record: dict[str, Any]) -> dict[str, float]:
-    value = record.get("accuracy")
-    return value if isinstance(value, dict) else {}
-
-
-def _reward(record: dict[str, Any]) -> float | None:
-    answer = record.get("answer")
-    return answer.get("reward") if isinstance(answer, dict) else None
+def _accuracies_over_rounds(peer: PeerResult, rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+    """(round, held-out accuracy) by task: before, on the way where the recipe asks for it, and after."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    measured = [(0, peer.heldout.before), *((row["round"], row.get("accuracy") or {}) for row in rows), (peer.rounds, peer.heldout.after)]
+    for round, accuracy in measured:
+        for task, value in accuracy.items():
+            found.setdefault(task, []).append((round, value))
+    return found
