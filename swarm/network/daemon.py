@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hivemind.p2p import P2P
 
 MAX_MESSAGE = 2**20  # bytes of one DHT message, in and out; the largest honest one is a full bucket of about 130 KB
-START_S, CALL_S, CLOSE_S = 30.0, 10.0, 5.0
+START_S, CALL_S, DHT_CALL_S, CLOSE_S = 30.0, 10.0, 4.0, 5.0
 REPLICAS = 5
 _MULTIHASH = b"\x12\x20"
 _PORT = re.compile(r"/tcp/(\d+)")
@@ -64,7 +64,7 @@ class Daemon:
             p2p=p2p,
             node_id=DHTID.generate(p2p.peer_id.to_bytes()),  # the same place in the DHT after a restart
             num_replicas=REPLICAS,
-            wait_timeout=CALL_S,
+            wait_timeout=DHT_CALL_S,
             cache_locally=False,
             cache_nearest=0,
             cache_on_store=False,

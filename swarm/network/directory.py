@@ -147,13 +147,27 @@ def validator(checker: Checker) -> RecordValidatorBase:
 def bounded_storage() -> DHTLocalStorage:
     """A DHT storage that no flood can fill: at most MAX_KEYS buckets of MAX_ENTRIES shelves each."""
     from hivemind.dht.storage import DHTLocalStorage, DictionaryDHTValue
+    from hivemind.utils.timed_storage import ValueWithExpiration
 
     class BoundedStorage(DHTLocalStorage):
+        def get(self, key: Any) -> ValueWithExpiration | None:
+            """A copy: hivemind's search merges what other nodes answer into what it is given here."""
+            held = super().get(key)
+            if held is None or not isinstance(held.value, DictionaryDHTValue):
+                return held
+            copy = DictionaryDHTValue()
+            for subkey, entry in held.value.items():
+                copy.store(subkey, entry.value, entry.expiration_time)
+            return ValueWithExpiration(copy, held.expiration_time)
+
         def store_subkey(self, key: Any, subkey: Any, value: bytes, expiration_time: float) -> bool:
-            bucket = super().get(key)
-            if bucket is not None and isinstance(bucket.value, DictionaryDHTValue):
-                _make_room(bucket.value, subkey)
-            return super().store_subkey(key, subkey, value, expiration_time)
+            held = super().get(key)
+            bucket = held.value if held is not None and isinstance(held.value, DictionaryDHTValue) else DictionaryDHTValue()
+            _make_room(bucket, subkey)
+            stored = bucket.store(subkey, value, expiration_time)
+            if stored and (held is None or expiration_time > held.expiration_time):
+                self.store(key, bucket, expiration_time)
+            return stored
 
     return BoundedStorage(maxsize=MAX_KEYS)
 
