@@ -164,18 +164,7 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
     from swarm.network import Network, NetworkSettings
 
     presence.state("starting", "the network")
-    choice, limits = chosen.network, chosen.limits
-    terms = NetworkSettings(
-        listen=tuple(choice.listen),
-        announce=tuple(choice.announce),
-        port=choice.port,
-        boot=tuple(chosen.boot_addresses()),
-        client=choice.client,
-        relay=choice.relay,
-        trusted_relays=tuple(choice.trusted_relays),
-        max_upload=limits.max_upload or 0,
-        ban_file=choice.ban_file,
-    )
+    terms = NetworkSettings(**chosen.network.for_network() | {"boot": tuple(chosen.boot_addresses()), "max_upload": chosen.limits.max_upload or 0})
     network = Network(session, folder / "network", terms, rules)
     network.start()
     try:

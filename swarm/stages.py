@@ -36,20 +36,14 @@ class Stages:
 
     def prompt(self, group: Group, question: Question) -> list[int]:
         """Token ids of the prompt that `group`'s rollouts complete; foreign parts are cut so that it fits."""
-        fill = self.chat.fill
-        match group.stage:
-            case "answer":
-                text = fill(self.recipe.answer.prompt, question=question.prompt)
-            case "critique":
-                text = fill(self.recipe.critique.prompt, question=question.prompt, answer=self._quoted(group.answer))
-            case "resolve":
-                text = fill(self.recipe.resolve.prompt, question=question.prompt, answer=self._quoted(group.answer), critiques=self._critiques(group))
+        recipe = self.recipe
+        own = {"question": question.prompt, "critiques": self._critiques(group)}
+        text = self.chat.fill(getattr(recipe, group.stage).prompt, recipe.answer.max_tokens, own=own, answer=group.answer or "")
         return self.chat.prompt(text, self.room(group.stage))
 
     def check(self, question: Question, answer: str) -> list[int]:
         """Prefix after which a label says whether `answer` is right, without a text before it."""
-        text = self.chat.fill(self.recipe.critique.prompt, question=question.prompt, answer=self._quoted(answer))
-        return self.chat.prompt(text, self.room("critique")) + self.cue
+        return self.prompt(Group("critique", b"", 0, 0, (), answer=answer), question) + self.cue
 
     def room(self, stage: str) -> int:
         """Tokens a prompt may have."""
@@ -71,7 +65,7 @@ class Stages:
         ids = self.chat.encode(rollout.text)
         if rollout.label is not None:
             return ids + self.cue + self.labels[rollout.label]
-        return ids + [min(self.policy.eos)] if rollout.finished or not ids else ids
+        return ids + [self.policy.tokenizer.eos_token_id] if rollout.finished or not ids else ids
 
     def rewards(self, group: Group, question: Question) -> list[float]:
         """One reward in [0, 1] per rollout.
@@ -121,13 +115,8 @@ class Stages:
     def is_right(self, question: Question, answer: str) -> bool:
         return self.mix.score(question, answer) >= RIGHT
 
-    def _quoted(self, answer: str | None) -> str:
-        return self.chat.cut(answer or "", self.recipe.answer.max_tokens)
-
     def _critiques(self, group: Group) -> str:
-        lines = []
-        for said in group.said:
-            label = self.recipe.critique.right if said.label else self.recipe.critique.wrong
-            text = self.chat.cut(said.text, self.recipe.critique.max_tokens)
-            lines.append(self.chat.fill(self.recipe.resolve.critique_line, label=label.strip(), text=text))
-        return "".join(lines)
+        """The critiques of a resolve group, one line each; labels are the recipe's, texts are quoted."""
+        critique, line = self.recipe.critique, self.recipe.resolve.critique_line
+        labels = {0: critique.wrong.strip(), 1: critique.right.strip()}
+        return "".join(self.chat.fill(line, max(1, critique.max_tokens), own={"label": labels[said.label]}, text=said.text) for said in group.said)

@@ -61,9 +61,10 @@ class Pool:
 
     def add(self, card: Card, stage: str, round: int, data: bytes, at: float | None = None) -> int:
         """Take in a blob that the network verified (hash and signature); returns the number of groups, 0 when refused."""
-        return self._add(card.peer, card.operator, card.name, card.specialty, stage, round, data, at or time.time())
+        return self.take(card.peer, card.operator, card.name, card.specialty, stage, round, data, at or time.time())
 
-    def _add(self, peer: bytes, operator: bytes, name: str, specialty: int, stage: str, round: int, data: bytes, at: float) -> int:
+    def take(self, peer: bytes, operator: bytes, name: str, specialty: int, stage: str, round: int, data: bytes, at: float) -> int:
+        """`add` without a card: for what is known to be from `peer` already (saved earlier, or handed over in one process)."""
         try:
             said_stage, said_round, epoch_seed, groups = unpack(data, self.limits, peer)
             if (said_stage, said_round) != (stage, round):
@@ -135,7 +136,7 @@ class Pool:
             self.refused["damaged pool file"] += 1
             return
         for peer, operator, name, specialty, stage, round, data, at in blobs:
-            self._add(peer, operator, name, specialty, stage, round, data, at)
+            self.take(peer, operator, name, specialty, stage, round, data, at)
         for use, keys in used.items():
             self._used[use] = {(author, round, tuple(key), answer) for author, round, key, answer in keys}
 

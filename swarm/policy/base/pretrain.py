@@ -25,7 +25,8 @@ CHAT_TEMPLATE = (
     "{% else %}<sys>{{ m['content'] }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<bot>{% endif %}"
 )
-STEP_BY_STEP = 0.3  # share of answers that show their working
+STEP_BY_STEP = 0.3  # share of answers that show their working, in the second part of the training
+FIRST, SECOND = 700, 400  # updates of the two parts; in the first all answers show their working
 LENGTH = 256  # positions
 
 
@@ -63,6 +64,7 @@ class Corpus:
     """Endless correct texts `(prompt, completion)`, drawn by one seeded generator."""
 
     def __init__(self, seed: int):
+        self.step_by_step = 1.0
         from swarm.tasks.builtin import SOURCES, Builtin
 
         self.random = random.Random(seed)
@@ -89,13 +91,13 @@ class Corpus:
                 return question
 
     def manner(self, question: Any) -> str:
-        return question.entry if self.random.random() < STEP_BY_STEP else ""
+        return question.entry if self.random.random() < self.step_by_step else ""
 
     def proposal(self, question: Any) -> tuple[str, bool]:
         """An answer that somebody may have given: right or wrong with equal odds, in either manner."""
         right = self.random.random() < 0.5
         reference = question.reference if right else self.wrong(question.reference)
-        worked = question.entry if self.random.random() < STEP_BY_STEP else ""
+        worked = question.entry if self.random.random() < self.step_by_step else ""
         return f"{worked}>{reference}", right
 
     def wrong(self, reference: str) -> str:

@@ -1,0 +1,181 @@
+"""Does sharing help? Own and foreign groups at equal training batch: `python benchmarks/sharing.py` (about 45 minutes on 2 cores).
+
+Two peers play rounds in one process, blobs handed over directly, everything else as in a real swarm. Each cell is I/J groups a step
+(I + J = 8) over three seeds; the table shows the held-out greedy accuracy (mean over the three tasks) after the last update, its
+standard deviation over seeds and peers, and how far each differs from 8/0 of the same seed. Settings:
+
+all          every peer draws all three tasks, the shipped base model
+specialists  each peer draws one task only and is tested on both peers' tasks
+rare         a base model that saw 4 % step-by-step texts, where a peer rarely discovers them alone
+mixed        as rare, own and foreign completions of the same question in one group
+
+Finished cells are kept in a file and not run again, so the same command resumes. `--quick` runs one seed and few updates, to try it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+RATIOS = ["8/0", "6/2", "4/4", "2/6"]
+SETTINGS = {"all": RATIOS, "specialists": RATIOS, "rare": RATIOS, "mixed": ["6/2", "4/4"]}
+PEERS = 2
+
+
+def overrides(setting: str, ratio: str, seed: int) -> list[str]:
+    own, foreign = ratio.split("/")
+    rules = [f"sharing.own={own}", f"sharing.foreign={foreign}", "sharing.operator_share=1.0", f"seed={seed}", "evaluate.questions=200"]
+    rules += ["answer.questions=12", "critique.groups=2", "resolve.groups=2"]
+    if setting == "specialists":
+        rules.append("sharing.specialists=true")
+    if setting == "mixed":
+        rules.append("sharing.join=mixed")
+    return rules
+
+
+def play(setting: str, ratio: str, seed: int, updates: int, base: str) -> dict:
+    """One cell and seed: accuracy of every peer before and after, and processor seconds."""
+    import torch
+
+    from swarm import evaluation, recipe
+    from swarm.seeds import STAGES
+
+    torch.set_num_threads(1)
+    rules = recipe.load("local", [*overrides(setting, ratio, seed), *([f"model.source=path:{base}"] if base else [])])
+    with tempfile.TemporaryDirectory() as folder:
+        nodes = [peer(rules, index, Path(folder) / str(index), setting == "specialists") for index in range(PEERS)]
+        heldout = nodes[0].stages.mix.heldout(rules.evaluate.questions)
+        tasks = list(heldout)[:PEERS] if setting == "specialists" else list(heldout)
+        heldout = {task: heldout[task] for task in tasks}
+        before = evaluation.accuracy(nodes[0].stages, heldout)
+        began = time.process_time()
+        for _ in range(updates):
+            for node in nodes:
+                this = node.play_round()
+                for other in nodes:
+                    if other is not node:
+                        for stage in STAGES:
+                            blob = node.journal.blob(this.number, stage)
+                            other.pool.take(node.me, node.operator, str(node.me[0]), node.specialty, stage, this.number, blob, time.time())
+        used = time.process_time() - began
+        after = [evaluation.accuracy(node.stages, heldout) for node in nodes]
+        foreign = [node.totals.foreign / max(1, node.totals.foreign + node.totals.own) for node in nodes]
+    return {"before": before, "after": after, "cpu_s": used / PEERS, "foreign": foreign}
+
+
+def peer(rules, index: int, folder: Path, specialist: bool):
+    """A node without a process or a network around it."""
+    from swarm.groups import Limits
+    from swarm.heartbeat import Heartbeat
+    from swarm.journal import Journal
+    from swarm.limits import Governor
+    from swarm.limits import Limits as Hardware
+    from swarm.metrics import Metrics
+    from swarm.network.pool import Pool
+    from swarm.node import Node
+    from swarm.policy import model
+    from swarm.presence import Presence
+    from swarm.stages import Stages
+    from swarm.tasks.mix import Mix
+    from swarm.trainee import Trainee
+
+    folder.mkdir()
+    stages = Stages(rules, model.load(rules, folder / "cache", "cpu"), Mix(rules, trusted=True))
+    me, bounds = bytes([index + 1]) * 32, Limits.of(rules)
+    pool = Pool(me, rules.sharing.freshness, bounds, {stages.epoch_seed}, specialist)
+    presence = Presence(folder / "heartbeat.json", Heartbeat())
+    journal = Journal(folder / "own", me, bounds, rules.sharing.freshness + 1)
+    trainee = Trainee(stages.policy, rules, folder / "checkpoints")
+    specialty = index if specialist else -1
+    return Node(me, me[:20], specialty, stages, trainee, pool, None, journal, Metrics(folder, 0), presence, Governor(Hardware()), folder)
+
+
+def rare_base(folder: Path) -> str:
+    """A base model like the shipped one, but with 4 % step-by-step texts; made once (about 6 minutes)."""
+    if not (folder / "config.json").exists():
+        print("pre-training the base model with few step-by-step texts (once)", flush=True)
+        subprocess.run([sys.executable, "-m", "swarm.policy.base.pretrain", "--out", str(folder), "--share", "0.04"], check=True, env=environment())
+    return str(folder)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+
+def run(cell: tuple[str, str, int], updates: int, base: str, kept: Path) -> None:
+    """One cell in a process of its own; its result is appended to the file of results."""
+    setting, ratio, seed = cell
+    command = [sys.executable, __file__, "--cell", setting, ratio, str(seed), "--updates", str(updates), "--base", base]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
+    if done.returncode:
+        raise SystemExit(f"{cell} failed:\n{done.stderr[-2000:]}")
+    with open(kept, "a") as file:
+        file.write(json.dumps({"cell": [setting, ratio, seed, updates], **json.loads(done.stdout.splitlines()[-1])}) + "\n")
+    print(f"done: {setting} {ratio} seed {seed}", flush=True)
+
+
+def table(rows: list[dict], updates: int) -> None:
+    """Print what there is."""
+    found = {tuple(row["cell"][:3]): row for row in rows if row["cell"][3] == updates}
+    print(f"\n{PEERS} peers, {updates} updates, 8 groups of 8 a step; held-out greedy accuracy, mean over tasks")
+    print(f"{'setting':<12} {'I/J':<5} {'before':>6} {'after':>6} {'sd':>6} {'minus 8/0':>10} {'foreign':>8} {'CPU-s/peer':>10} {'seeds':>6}")
+    for setting, ratios in SETTINGS.items():
+        for ratio in ratios:
+            cells = {seed: row for (s, r, seed), row in found.items() if (s, r) == (setting, ratio)}
+            if not cells:
+                continue
+            after = {seed: [mean(peer) for peer in row["after"]] for seed, row in cells.items()}
+            every = [value for values in after.values() for value in values]
+            alone = {seed: mean([mean(peer) for peer in found[key]["after"]]) for seed in cells if (key := (BASELINE.get(setting, setting), "8/0", seed)) in found}
+            gains = [statistics.mean(after[seed]) - alone[seed] for seed in alone]
+            spread = statistics.stdev(every) if len(every) > 1 else 0.0
+            gain = f"{statistics.mean(gains):+.3f}" if gains else "–"
+            before = statistics.mean(mean(row["before"]) for row in cells.values())
+            foreign = statistics.mean(share for row in cells.values() for share in row["foreign"])
+            cpu = statistics.mean(row["cpu_s"] for row in cells.values())
+            print(f"{setting:<12} {ratio:<5} {before:6.3f} {statistics.mean(every):6.3f} {spread:6.3f} {gain:>10} {foreign:8.2f} {cpu:10.0f} {len(cells):6}")
+
+
+BASELINE = {"mixed": "rare"}
+
+
+def mean(values) -> float:
+    return statistics.mean(values.values() if isinstance(values, dict) else values)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path(".swarm/benchmarks"))
+    parser.add_argument("--quick", action="store_true", help="one seed, 4 updates")
+    parser.add_argument("--cell", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--base", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.cell:
+        setting, ratio, seed = arguments.cell
+        print(json.dumps(play(setting, ratio, int(seed), arguments.updates, arguments.base)))
+        return
+    updates, seeds = (4, 1) if arguments.quick else (arguments.updates, arguments.seeds)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    kept = arguments.out / "sharing.jsonl"
+    rare = rare_base((arguments.out / "rare-base").absolute())
+    rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    there = {tuple(row["cell"]) for row in rows}
+    cells = [(s, r, seed) for seed in range(seeds) for s, ratios in SETTINGS.items() for r in ratios]
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        waiting = [cell for cell in cells if (*cell, updates) not in there]
+        list(workers.map(lambda cell: run(cell, updates, rare if cell[0] in ("rare", "mixed") else "", kept), waiting))
+    table([json.loads(line) for line in kept.read_text().splitlines()], updates)
+
+
+if __name__ == "__main__":
+    main()
