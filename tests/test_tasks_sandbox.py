@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+import unlocked
 
 from swarm import recipe as recipes
 from swarm.errors import Refused, TaskError
 from swarm.recipe import PythonTask
 from swarm.tasks import lock, sandbox
 from swarm.tasks.mix import Mix
-from swarm.tasks.sandbox import Sandbox
+from swarm.tasks.sandbox import Child, Sandbox
 
 GOOD = "def draw(seed):\n    return 'q' + seed.hex(), 'r'\ndef score(question, answer):\n    return answer == question.reference\n"
 SEED = b"s" * 32
@@ -24,7 +25,7 @@ SEED = b"s" * 32
 def run(draw_body: str, *, score_body: str = "return 1.0", head: str = "", **more) -> Sandbox:
     body = "\n    ".join(draw_body.splitlines())
     source = f"{head}\ndef draw(seed):\n    {body}\ndef score(question, answer):\n    {score_body}\n"
-    return Sandbox("t", "file", {"source": source, "filename": "own.py"}, **more)
+    return Sandbox("t", "file", {"source": source, "filename": "own.py"}, Child(**more))
 
 
 def attempt(code: str) -> str:
@@ -38,8 +39,8 @@ def attempt(code: str) -> str:
 
 
 def test_a_good_task_draws_and_grades():
-    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"})
-    assert not task.unlocked
+    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"}, Child())
+    assert not task.child.unlocked
     question = task.draw(SEED)
     assert (question.prompt, question.reference) == ("q" + SEED.hex(), "r")
     assert task.gold(question) == "r" and task.score(question, "r") == 1 and task.score(question, "x") == 0
@@ -115,7 +116,7 @@ def test_a_hang_costs_one_error_and_the_next_call_works(monkeypatch):
     monkeypatch.setattr(sandbox, "SCORE", 0.3)
     task = run("return 'q', 'r'", score_body="\n    while answer == 'hang': pass\n    return 1.0")
     question = task.draw(SEED)
-    child = task._child
+    child = task.child._process
     with pytest.raises(TaskError, match="no reply within 0.3 s"):
         task.score(question, "hang")
     assert child.returncode == -signal.SIGKILL, "ended and reaped"
@@ -124,11 +125,11 @@ def test_a_hang_costs_one_error_and_the_next_call_works(monkeypatch):
 
 
 def test_a_killed_child_is_started_again():
-    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"})
+    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"}, Child())
     question = task.draw(SEED)
-    os.kill(task._child.pid, signal.SIGKILL)
+    os.kill(task.child._process.pid, signal.SIGKILL)
     deadline = time.monotonic() + 5
-    while task._child.poll() is None and time.monotonic() < deadline:
+    while task.child._process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert task.score(question, "r") == 1
     task.close()
@@ -139,6 +140,29 @@ def test_a_child_that_dies_while_it_works_is_an_error():
     with pytest.raises(TaskError, match="exit code 3"):
         task.draw(SEED)
     task.close()
+
+
+def test_a_child_that_hangs_up_and_lives_on_is_ended():
+    task = run("import os\nos.closerange(3, 20)\nwhile True: pass")
+    process = task.child._process
+    with pytest.raises(TaskError, match="process ended"):
+        task.draw(SEED)
+    assert process.returncode is not None
+    task.close()
+
+
+def test_tasks_share_a_process_and_one_that_does_not_open_leaves_the_others():
+    child = Child()
+    one = Sandbox("one", "file", {"source": GOOD, "filename": "own.py"}, child)
+    pid = child._process.pid
+    with pytest.raises(TaskError, match="task two: "):
+        Sandbox("two", "file", {"source": "draw = 1", "filename": "own.py"}, child)
+    three = Sandbox("three", "file", {"source": GOOD.replace("'r'", "'three'"), "filename": "own.py"}, child)
+    assert (one.draw(SEED).reference, three.draw(SEED).reference) == ("r", "three") and child._process.pid == pid
+    os.kill(pid, signal.SIGKILL)
+    child._process.wait()
+    assert (one.draw(SEED).reference, three.draw(SEED).reference) == ("r", "three"), "both open again"
+    child.close()
 
 
 @pytest.mark.parametrize(
@@ -195,7 +219,7 @@ def test_set_order_is_the_same_in_every_process():
 
 
 def test_threads_take_turns():
-    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"})
+    task = Sandbox("t", "file", {"source": GOOD, "filename": "own.py"}, Child())
     seen: list[bool] = []
 
     def ask(number: int) -> None:
@@ -214,7 +238,7 @@ def test_no_lock_means_refused_where_it_is_a_must():
         run("return 'q', 'r'", must=True, lock=False)
     assert caught.value.reason == "sandbox"
     own = run("return 'q', 'r'", must=False, lock=False)
-    assert own.unlocked and own.draw(SEED).prompt == "q"
+    assert own.child.unlocked and own.draw(SEED).prompt == "q"
     own.close()
 
 
@@ -277,25 +301,13 @@ def test_a_foreign_recipe_stays_in_its_folder(own):
 
 def test_allowed_foreign_code_is_refused_without_a_sandbox(own, monkeypatch):
     recipe, folder, digest = own
-    monkeypatch.setattr(sandbox, "ROOT", _root_without_lock(folder))
+    monkeypatch.setattr(sandbox, "ROOT", unlocked.package(folder))
     with pytest.raises(Refused) as caught:
         Mix(recipe, allow_code=digest, folder=folder)
     assert caught.value.reason == "sandbox"
     with Mix(recipe, trusted=True, folder=folder) as mix:
         assert "no sandbox here" in mix.notes[0]
         mix.check()
-
-
-def _root_without_lock(folder: Path) -> Path:
-    """A copy of the package's few files whose lock says that this machine has none."""
-    real = Path(sandbox.__file__).parent
-    copy = folder / "copy" / "swarm" / "tasks"
-    copy.mkdir(parents=True)
-    for package in (copy, copy.parent):
-        (package / "__init__.py").write_text("")
-    (copy / "cell.py").write_text((real / "cell.py").read_text())
-    (copy / "lock.py").write_text((real / "lock.py").read_text().replace('sys.platform != "linux"', "True"))
-    return folder / "copy"
 
 
 def test_the_shipped_own_task_is_short_and_passes_its_check():

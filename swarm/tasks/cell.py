@@ -1,8 +1,8 @@
 """The child process in which code of others draws questions and grades answers: `python -m swarm.tasks.cell`.
 
-Started by `sandbox.Sandbox`, never by hand. It speaks JSON lines over the pipes it inherits as stdin and stdout: first the
-order (what to open, and whether to lock itself in), then requests. A question is named by its seed alone and drawn
-again when it is graded, so whatever the code keeps about a question never has to travel.
+Started by `sandbox.Child`, never by hand. It speaks JSON lines over the pipes it inherits as stdin and stdout: requests to lock
+itself in, to open a task, to draw, to grade. A question is named by its seed alone and drawn again when it is
+graded, so whatever the code keeps about a question never has to travel.
 What the code prints goes nowhere; a request that takes too long ends the process.
 """
 
@@ -16,6 +16,7 @@ import signal
 import sys
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 GRACE = 5  # seconds beyond a request's limit after which an orphan ends itself (its owner kills it earlier)
@@ -94,83 +95,82 @@ class Gym:
         return json.dumps(answer) if isinstance(answer, dict | list) else None if answer is None else str(answer)
 
 
+def _environment(source: str, config: dict[str, Any], path: list[str], locked: bool) -> Any:
+    from swarm.tasks.verifiers import Environment
+
+    return Environment(source, config, path)
+
+
+KINDS = {"file": File, "gym": Gym, "verifiers": _environment}
+
+
+class Cell:
+    """The tasks of this process, by name, and whether it is locked in."""
+
+    def __init__(self):
+        self._tasks: dict[str, Any] = {}
+        self._draws: dict[str, Callable[[bytes], tuple[str, str, Any]]] = {}
+        self._locked = False
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to one request. Raises whatever the code of others raises."""
+        match request["do"]:
+            case "lock":
+                return self._lock(request)
+            case "open":
+                return self._open(request["task"], request["kind"], request["subject"])
+        task = self._tasks[request["task"]]
+        prompt, reference, entry = self._draws[request["task"]](bytes.fromhex(request["seed"]))
+        match request["do"]:
+            case "draw":
+                return {"prompt": prompt, "reference": reference}
+            case "gold":
+                return {"gold": task.gold(entry)}
+        value = float(task.score(entry, request["answer"]))
+        return {"score": value if math.isfinite(value) else str(value)}
+
+    def _lock(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Lock in and try to get out; what came of it."""
+        from swarm.tasks import lock
+
+        try:
+            lock.lock()
+        except OSError as error:
+            return {"unlocked": str(error.strerror)}
+        leaks = lock.leaks(request["canary"], request["parent"])
+        self._locked = not leaks
+        return {"unlocked": f"still possible: {', '.join(leaks)}"} if leaks else {"locked": True}
+
+    def _open(self, name: str, kind: str, subject: dict[str, Any]) -> dict[str, Any]:
+        task = KINDS[kind](**subject, locked=self._locked)
+        self._tasks[name], self._draws[name] = task, functools.lru_cache(REMEMBERED)(task.draw)
+        return {"open": name}
+
+
 def main() -> None:
-    """Read the order, lock in, open the task, answer requests until stdin ends."""
+    """Answer requests until stdin ends."""
     requests, replies = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     os.close(nothing)
-    order = json.loads(requests.readline())
-    task = _open(order, replies)
-    if task is None:
-        return
-    draw = functools.lru_cache(REMEMBERED)(task.draw)
-    _say(replies, {"open": True})
+    cell = Cell()
     for line in requests:
         request = json.loads(line)
         signal.setitimer(signal.ITIMER_REAL, request["limit"] + GRACE)
-        reply = _try(replies, functools.partial(_answer, task, draw, request))
+        reply = _try(functools.partial(cell.answer, request))
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if reply is not None:
-            _say(replies, reply)
+        print(json.dumps(reply), file=replies, flush=True)
 
 
-def _open(order: dict[str, Any], replies: Any) -> Any:
-    """The task, in a locked process; None where it may not be opened or does not open (the owner was told)."""
-    if order["kind"] == "verifiers":  # it fetches its rows before the door is shut
-        from swarm.tasks.verifiers import Environment
-
-        task = _try(replies, lambda: Environment(**order["subject"]))
-        if task is not None:
-            _say(replies, _lock(order))
-        return task
-    state = _lock(order)
-    _say(replies, state)
-    if "unlocked" in state and order["must"]:
-        return None
-    return _try(replies, lambda: {"file": File, "gym": Gym}[order["kind"]](**order["subject"], locked="locked" in state))
-
-
-def _lock(order: dict[str, Any]) -> dict[str, Any]:
-    """Lock in and try to get out; what came of it."""
-    if not order["lock"]:
-        return {"unlocked": "not asked for"}
-    from swarm.tasks import lock
-
-    try:
-        lock.lock()
-    except OSError as error:
-        return {"unlocked": f"{error.strerror}"}
-    leaks = lock.leaks(order["canary"], order["parent"])
-    return {"unlocked": f"still possible: {', '.join(leaks)}"} if leaks else {"locked": True}
-
-
-def _answer(task: Any, draw: Any, request: dict[str, Any]) -> dict[str, Any]:
-    prompt, reference, entry = draw(bytes.fromhex(request["seed"]))
-    match request["do"]:
-        case "draw":
-            return {"prompt": prompt, "reference": reference}
-        case "gold":
-            return {"gold": task.gold(entry)}
-        case _:
-            value = float(task.score(entry, request["answer"]))
-            return {"score": value if math.isfinite(value) else str(value)}
-
-
-def _try(replies: Any, action: Any) -> Any:
-    """The action's result, or None after the failure was told: anything may go wrong in code of others, and all of it is reported."""
+def _try(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The action's reply, or the failure as one: anything may go wrong in code of others, and all of it is reported."""
     try:
         return action()
     except Exception as error:  # told to the owner, who raises TaskError
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         place = f"{os.path.basename(frames[-1].filename)} line {frames[-1].lineno}: " if frames else ""
-        _say(replies, {"error": f"{place}{type(error).__name__}: {error}"[:400]})
-        return None
-
-
-def _say(replies: Any, message: dict[str, Any]) -> None:
-    print(json.dumps(message), file=replies, flush=True)
+        return {"error": f"{place}{type(error).__name__}: {error}"[:400]}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Only columns of text or numbers are read, never code. Sizes are bounded before a
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -93,9 +94,9 @@ def _local(spec: DatasetTask, path: Path) -> Iterator[dict[str, Any]]:
         if path.suffix == ".parquet":
             yield from _parquet(spec, path)
         elif path.suffix == ".csv":
-            yield from csv.DictReader(data.decode("utf-8-sig").splitlines(keepends=True))
+            yield from csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
         else:
-            for line in data.decode("utf-8-sig").splitlines():
+            for line in data.decode("utf-8-sig").split("\n"):  # not splitlines: JSON strings may hold U+2028
                 if line.strip():
                     yield json.loads(line)
     except (ValueError, RecursionError, csv.Error) as error:
@@ -159,9 +160,15 @@ def _around(pattern: str, reference: str) -> str:
 
 
 def _literal(pattern: str) -> str:
-    """Anchors and flags dropped, optional parts dropped, `\\s+` as a space, escapes undone."""
-    pattern = re.sub(r"\(\?[a-zA-Z]+\)|\\[bBAZz]|(?<!\\)[\^$]", "", pattern)
-    pattern = re.sub(r"\(\?:[^()]*\)[?*]\+?", "", pattern)
-    pattern = re.sub(r"(\\.|\[[^\]]*\]|[^\\])(?:[?*]|\{0,\d*\})\??", "", pattern)
-    pattern = re.sub(r"\\s\+?", " ", pattern)
-    return re.sub(r"\\(.)|\(\?:|[()]|(?<=.)\+", r"\1", pattern)
+    """Text that a part of a pattern stands for: anchors, flags and optional parts dropped, classes by one member, escapes undone."""
+    pattern = re.sub(r"\(\?[a-zA-Z]+\)|\(\?:[^()]*\)[?*]\+?", "", pattern)
+    return re.sub(r"(\\.|\[[^\]]+\]|\(\?:|.)([?*+]|\{\d*,?\d*\})?[?+]?", _member, pattern)
+
+
+def _member(piece: re.Match[str]) -> str:
+    token, repeat = piece.group(1), piece.group(2) or ""
+    if repeat.startswith(("?", "*", "{0", "{,")) or token in ("^", "$", "(", ")", "(?:", r"\b", r"\B", r"\A", r"\Z", r"\z"):
+        return ""
+    if len(token) == 1:
+        return token
+    return {r"\s": " ", r"\d": "0", r"\w": "a"}.get(token, token[1])

@@ -11,19 +11,22 @@ import importlib.util
 
 from swarm.errors import TaskError
 from swarm.recipe import GymTask
-from swarm.tasks.sandbox import Sandbox
+from swarm.tasks.sandbox import Child, Sandbox
 
 # Scorers that were read and only compare texts or numbers; beside them, those that are the library's default.
 COMPARES = {"chain_sum", "decimal_chain_sum", "products", "spell_backward"}
 
 
-def open_gym(spec: GymTask, notes: list[str]) -> Sandbox:
-    """The task of a recipe's `kind = "gym"`. Raises TaskError: package missing, unknown name, bad configuration, no sandbox."""
+def open_gym(spec: GymTask, child: Child, notes: list[str]) -> Sandbox:
+    """The task of a recipe's `kind = "gym"`; all of them share one child, since the library takes seconds and 110 MB to import.
+
+    Raises TaskError: package missing, unknown name, bad configuration, no sandbox."""
     if importlib.util.find_spec("reasoning_gym") is None:
         hint = "pip install reasoning-gym (one of its parts needs a C compiler)"
         raise TaskError(f"task {spec.name}: the package reasoning-gym is not installed", hint)
-    task = Sandbox(spec.name, "gym", {"source": spec.source, "config": spec.config, "compares": spec.source in COMPARES}, must=False)
-    if task.unlocked:
-        notes.append(f"task {spec.name}: no sandbox here ({task.unlocked}); its scorer only compares, so it is used without")
+    subject = {"source": spec.source, "config": spec.config, "compares": spec.source in COMPARES}
+    task = Sandbox(spec.name, "gym", subject, child)
+    if child.unlocked:
+        notes.append(f"task {spec.name}: no sandbox here ({child.unlocked}); its scorer only compares, so it is used without")
     return task
 

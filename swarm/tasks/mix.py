@@ -16,6 +16,7 @@ from swarm.errors import TaskError
 from swarm.recipe import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, Recipe, VerifiersTask
 from swarm.tasks import task as tasks
 from swarm.tasks.builtin import Builtin
+from swarm.tasks.sandbox import Child
 from swarm.tasks.task import Question, Task
 
 FEW = "a task needs more than a handful of different questions"
@@ -36,9 +37,10 @@ class Mix:
         self.notes: list[str] = []
         self.tasks: dict[str, Task] = {}
         self._weights = list(itertools.accumulate(task.weight for task in recipe.tasks))
+        gym = Child(must=False)
         try:
             for spec in recipe.tasks:
-                self.tasks[spec.name] = _open(spec, allow_code, trusted, folder or Path(), self.notes)
+                self.tasks[spec.name] = _open(spec, allow_code, trusted, folder or Path(), gym, self.notes)
         except BaseException:
             self.close()
             raise
@@ -115,7 +117,7 @@ class Mix:
         return list(found.values())
 
 
-def _open(spec: AnyTask, allow_code: str | None, trusted: bool, folder: Path, notes: list[str]) -> Task:
+def _open(spec: AnyTask, allow_code: str | None, trusted: bool, folder: Path, gym: Child, notes: list[str]) -> Task:
     """One task, opened; adapters are imported only where a recipe names them."""
     match spec:
         case BuiltinTask():
@@ -123,7 +125,7 @@ def _open(spec: AnyTask, allow_code: str | None, trusted: bool, folder: Path, no
         case GymTask():
             from swarm.tasks.gym import open_gym
 
-            return open_gym(spec, notes)
+            return open_gym(spec, gym, notes)
         case DatasetTask():
             from swarm.tasks.dataset import open_dataset
 

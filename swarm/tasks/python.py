@@ -12,7 +12,7 @@ from pathlib import Path
 
 from swarm.errors import Refused, TaskError
 from swarm.recipe import PythonTask
-from swarm.tasks.sandbox import Sandbox
+from swarm.tasks.sandbox import Child, Sandbox
 
 BYTES = 262_144  # largest file
 
@@ -24,9 +24,9 @@ def open_python(spec: PythonTask, folder: Path, allow_code: str | None, trusted:
         what = f"task {spec.name}: the recipe wants to run a Python file ({spec.source}, SHA-256 {digest or 'not given'})"
         raise Refused("code", what, f"read the file first; then pass --allow-code {digest}" if digest else "ask for a recipe that names its digest")
     source = _read(spec, folder, trusted)
-    task = Sandbox(spec.name, "file", {"source": source, "filename": Path(spec.source).name}, must=not trusted)
-    if task.unlocked:
-        notes.append(f"task {spec.name}: no sandbox here ({task.unlocked}); your own file runs without, so never `eval` an answer in it")
+    task = Sandbox(spec.name, "file", {"source": source, "filename": Path(spec.source).name}, Child(must=not trusted))
+    if task.child.unlocked:
+        notes.append(f"task {spec.name}: no sandbox here ({task.child.unlocked}); your own file runs without, so never `eval` an answer in it")
     return task
 
 

@@ -1,12 +1,15 @@
 """Comparing an answer with a reference: exact, numeric, or by a regular expression under a time limit.
 
 Patterns come from recipes, answers from strangers, so either may be built to take forever. Matching is done by the
-`regex` package, which can stop; a pattern's own size is bounded before it is compiled.
+`regex` package, which can stop. Compiling cannot stop (six nested repeats of `{999}` fill the memory), so a pattern is
+compiled in a child process with limits first.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -15,8 +18,17 @@ import regex
 from swarm.errors import TaskError
 
 SECONDS = 0.5  # of matching one answer
-REPEATS = 1000  # largest count in a pattern's {m,n}; a few nested ones of any size would fill the memory
-NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+")
+COMPILE_SECONDS = 3  # of CPU, for compiling a pattern
+COMPILE = """
+import regex, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (%d,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (2**29,) * 2)
+try:
+    regex.compile(sys.argv[1])
+except (regex.error, RecursionError, OverflowError, ValueError):
+    pass
+"""
+NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+", re.ASCII)
 DIGITS = 60  # longest number compared
 
 Scorer = Callable[[str, str], float]
@@ -44,14 +56,23 @@ class Pattern:
 
     def __init__(self, task: str, key: str, pattern: str):
         self._where = f"task {task}: {key} = {pattern!r}"
-        if any(int(count) > REPEATS for count in re.findall(r"\d+", "".join(re.findall(r"\{[^}]*\}", pattern)))):
-            raise TaskError(f"{self._where} repeats more than {REPEATS} times", "use + or *")
+        self._try(pattern)
         try:
             self._compiled = regex.compile(pattern, regex.MULTILINE)
         except (regex.error, RecursionError, OverflowError, ValueError) as error:
             raise TaskError(f"{self._where} is no regular expression: {error}", "test it with Python's `regex` package") from None
         if self._compiled.groups < 1:
             raise TaskError(f"{self._where} has no group", "put the part to compare into ( )")
+
+    def _try(self, pattern: str) -> None:
+        """Compile the pattern where it can do no harm. A pattern that is merely wrong passes: its own message follows."""
+        command = [sys.executable, "-P", "-s", "-c", COMPILE % COMPILE_SECONDS, pattern]
+        try:
+            code = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20 * COMPILE_SECONDS).returncode
+        except (subprocess.TimeoutExpired, ValueError):  # ValueError: a null byte, which no argument can carry
+            code = -1
+        if code != 0:
+            raise TaskError(f"{self._where} cannot be compiled within {COMPILE_SECONDS} s", "nested repeats with counts multiply; use + or *")
 
     def last(self, text: str) -> str | None:
         """The first group of the last match, None without a match. Raises TaskError after `SECONDS`."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from swarm.errors import Refused, TaskError
 from swarm.recipe import VerifiersTask
-from swarm.tasks.sandbox import Sandbox
+from swarm.tasks.sandbox import Child, Sandbox
 
 ROWS = 100_000  # tasks taken from a taskset, which may be endless
 
@@ -28,9 +28,9 @@ def open_verifiers(spec: VerifiersTask, trusted: bool, notes: list[str]) -> Sand
     if importlib.util.find_spec("verifiers") is None:
         raise TaskError(f"task {spec.name}: the package verifiers is not installed", "pip install verifiers, and the environment's own package")
     subject = {"source": spec.source, "config": spec.config, "path": sys.path}
-    task = Sandbox(spec.name, "verifiers", subject, must=False)
-    if task.unlocked:
-        notes.append(f"task {spec.name}: no sandbox here ({task.unlocked}); it grades with network and files within reach")
+    task = Sandbox(spec.name, "verifiers", subject, Child(must=False, late=True))
+    if task.child.unlocked:
+        notes.append(f"task {spec.name}: no sandbox here ({task.child.unlocked}); it grades with network and files within reach")
     return task
 
 
