@@ -85,15 +85,15 @@ def identities(run: Run, choices: Choices) -> list[Identity]:
     """
     if choices.identity is not None:
         run.update(identities=[choices.identity.name])
-        return [_reserved(choices.identity, choices.passphrase)]
+        return [_reserved(run, choices.identity, choices.passphrase)]
     folder = runs.home() / "identities"
     names = list(run.info.identities[: choices.peers])
-    opened = [_reserved(folder / name) for name in names]
+    opened = [_reserved(run, folder / name) for name in names]
     for number in range(MAX_LOCAL):
         if len(opened) >= choices.peers:
             break
         name = f"local-{number}"
-        if name not in names and runs.claim(folder / name / "reserved") is not None:
+        if name not in names and run.reserve(folder / name):
             names.append(name)
             opened.append(Identity.open_or_create_local(folder / name))
     run.update(identities=[*names, *run.info.identities[len(names) :]])
@@ -158,7 +158,6 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         cores_of_run=choices.limits.max_cpu,
         network=choices.network.model_copy(update={"port": port}),
         siblings=others,
-        founder=index == 0 and not choices.network.boot,
         cache=runs.home() / "cache",
     )
 
@@ -170,7 +169,7 @@ def _first_beat(folder: Path, identity: Identity, recipe: Recipe) -> None:
     beat.write(folder / heartbeat.FILE)
 
 
-def _reserved(folder: Path, passphrase: str | None = None) -> Identity:
-    if runs.claim(folder / "reserved") is None:
+def _reserved(run: Run, folder: Path, passphrase: str | None = None) -> Identity:
+    if not run.reserve(folder):
         raise IdentityError(f"the identity in {folder} is in use by another run", "stop that one, or take another identity (--identity NAME)")
     return Identity.open(folder, passphrase)

@@ -58,6 +58,7 @@ class Run:
     def __init__(self, folder: Path, info: Info):
         self.folder, self.info = folder, info
         self._lock: int | None = None
+        self._reserved: list[int] = []
 
     @classmethod
     def create(cls, folder: Path, info: Info) -> Self:
@@ -99,10 +100,18 @@ class Run:
             what = f"the run in {self.folder} is on already (process {self.info.supervisor})"
             raise ResourceError(what, "stop that one, or start another with --fresh or --run-dir")
 
+    def reserve(self, identity: Path) -> bool:
+        """Keep an identity's folder for this run as long as it is locked; False where another run has it."""
+        if (lock := claim(identity / "reserved")) is None:
+            return False
+        self._reserved.append(lock)
+        return True
+
     def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Let go of the folder and of the identities."""
+        for lock in [*self._reserved, *([] if self._lock is None else [self._lock])]:
+            os.close(lock)
+        self._lock, self._reserved = None, []
 
     @property
     def on(self) -> bool:

@@ -63,8 +63,7 @@ class NodeSettings(BaseModel):
     limits: Limits = Limits()
     cores_of_run: float | None = Field(None, gt=0, description="Cores that all peers of the run may use together (--max-cpu).")
     network: NetworkChoice = NetworkChoice()
-    siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine.")
-    founder: bool = Field(False, description="May begin alone when no sibling and no boot peer is up.")
+    siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine, by index.")
     cache: Path = Field(description="Folder for converted models, shared by all peers of this machine.")
 
     def save(self, folder: Path) -> None:
@@ -79,13 +78,14 @@ class NodeSettings(BaseModel):
     ) -> list[str]:
         """Addresses to dial first: the given ones and those of siblings that are up.
 
-        Waits until there is one, or returns an empty list for a founder, where no sibling is left to wait for, and after `timeout_s`.
+        Waits until there is one. The first peer that is not done begins alone (an empty list), so that no two wait for each
+        other; after `timeout_s` so does everyone.
         """
         end = clock() + timeout_s
         while True:
-            beats = [beat for beat in map(heartbeat.read, self.siblings) if beat is not None and beat.state not in ("done", "failed")]
-            found = [*self.network.boot, *(address for beat in beats for address in beat.addresses)]
-            if found or self.founder or self.alone or not beats or clock() >= end:
+            beats = [beat if (beat := heartbeat.read(file)) and beat.state not in ("done", "failed") else None for file in self.siblings]
+            found = [*self.network.boot, *(address for beat in beats if beat is not None for address in beat.addresses)]
+            if found or self.alone or not any(beats[: self.index]) or clock() >= end:
                 return found
             sleep(0.2)
 

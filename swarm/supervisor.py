@@ -35,6 +35,8 @@ FAILURES = 5  # without a finished round in between
 LONGEST_WAIT_S = 60.0
 LOG_BYTES = 8 * 2**20
 
+PARENT = "SWARM_SUPERVISOR"
+
 # The command that runs a node; tests put another one in its place.
 NODE = (sys.executable, "-m", "swarm.cli", "node")
 
@@ -268,11 +270,13 @@ def disk(folder: Path) -> int:
 
 def environment() -> dict[str, str]:
     """What a node process sees of the environment: everything but secrets meant for the supervisor."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("SWARM_PASSPHRASE")} | {"TOKENIZERS_PARALLELISM": "false"}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SWARM_PASSPHRASE")}
+    return kept | {"TOKENIZERS_PARALLELISM": "false", PARENT: str(os.getpid())}
 
 
-def end_with_parent(parent: int, check_s: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> None:
-    """End this process in order when its parent is gone; runs in a thread of the node."""
+def end_with_parent(check_s: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> None:
+    """End this process in order when the supervisor that started it is gone; runs in a thread of the node."""
+    parent = int(os.environ.get(PARENT) or os.getppid())  # told, not asked: it may be gone before this line is reached
     while os.getppid() == parent:
         sleep(check_s)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -38,19 +38,25 @@ class Heard:
         self.said.append(text)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """One home for all tests here: its identities are made once."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+def folder(home, monkeypatch):
+    monkeypatch.setenv("SWARM_HOME", str(home))
     monkeypatch.setattr(launch, "NODE", FAKE)
     monkeypatch.setenv("PYTHONPATH", str(Path(supervisor.__file__).parent.parent))
-    return tmp_path
+    return home
 
 
 @pytest.fixture
 def prepared(folder):
     """A run of three fake nodes, prepared but not started."""
     made = recipe.parse(RECIPE)
-    run, _ = runs.for_recipe(made, None, False)
+    run, _ = runs.for_recipe(made, None, fresh=True)
     choices = Choices(peers=3)
     children = launch.prepare(run, made, choices, launch.identities(run, choices))
     yield run, children
@@ -99,6 +105,7 @@ def test_a_permanent_error_ends_one_peer_with_its_own_words(prepared):
 def test_failures_without_progress_are_given_up(prepared, monkeypatch):
     run, children = prepared
     monkeypatch.setattr(supervisor, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(supervisor, "FAILURES", 2)
     behave(run, 1, exit={"1": 4})
     views, _ = run_all(run, children)
     assert views[1].restarts == supervisor.FAILURES and "given up" in views[1].ended.cause and views[1].ended.code == 4
@@ -170,13 +177,13 @@ def test_what_a_killed_node_leaves_behind_is_ended_with_it(tmp_path):
 
 
 def test_a_node_ends_when_its_parent_is_gone(tmp_path):
-    code = "import os, threading, time; from swarm.supervisor import end_with_parent\n"
-    code += "threading.Thread(target=end_with_parent, args=(os.getppid(), 0.05), daemon=True).start(); time.sleep(60)"
-    parent_code = f"import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', {code!r}]).pid, flush=True); time.sleep(60)"
+    code = "import threading, time; from swarm.supervisor import end_with_parent\n"
+    code += "threading.Thread(target=end_with_parent, args=(0.05,), daemon=True).start(); time.sleep(60)"
+    parent_code = "import subprocess, sys, time; from swarm.supervisor import environment\n"
+    parent_code += f"print(subprocess.Popen([sys.executable, '-c', {code!r}], env=environment()).pid, flush=True); time.sleep(60)"
     parent = subprocess.Popen([sys.executable, "-c", parent_code], stdout=subprocess.PIPE, text=True)
     node = psutil.Process(int(parent.stdout.readline()))
-    time.sleep(1.0)
-    parent.kill()
+    parent.kill()  # before or after the node has looked at who its parent is: both must end it
     parent.wait()
     parent.stdout.close()
     end = time.monotonic() + 10

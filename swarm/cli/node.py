@@ -6,7 +6,6 @@ They parse foreign input, so they hold no operator key, and end in order when th
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 from pathlib import Path
@@ -55,4 +54,4 @@ def measure(folder: Folder, questions: Annotated[int | None, typer.Option(help="
 def _obey_parent() -> None:
     """SIGTERM ends this process like Ctrl-C does; so does the end of its parent."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=end_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
