@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from swarm.heartbeat import GroupCounts
@@ -91,7 +91,7 @@ class Totals:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint's notes."""
-        return {key: dict(value) if isinstance(value, Counter) else value for key, value in asdict(self).items()}
+        return {key: dict(value) if isinstance(value, Counter) else value for key, value in vars(self).items()}
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> Totals:

@@ -37,8 +37,8 @@ def _maximum(rng: random.Random) -> tuple[str, str, str]:
 def _letters(rng: random.Random) -> tuple[str, str, str]:
     text = "".join(rng.choice(LETTERS) for _ in range(8))
     letter = rng.choice(LETTERS)
-    running = [text[: i + 1].count(letter) for i in range(8)]
-    return f"count {letter} in {text}", str(running[-1]), "".join(map(str, running))
+    found = "".join(c if c == letter else "-" for c in text)
+    return f"count {letter} in {text}", str(text.count(letter)), found
 
 
 SOURCES: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {"addition": _addition, "maximum": _maximum, "letters": _letters}

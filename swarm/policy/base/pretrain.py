@@ -1,10 +1,11 @@
-"""Pre-train the shipped base model: `python -m swarm.policy.base.pretrain --out FOLDER` (about 6 minutes on 2 cores).
+"""Pre-train the shipped base model: `python -m swarm.policy.base.pretrain --out FOLDER` (about 4 minutes on 2 cores).
 
 A Llama of about 0.65 million parameters over single characters, trained on correct texts only, made by the script itself.
 The *same* questions are answered in two manners, mostly directly (`47+38` → `>85`) and sometimes step by step
-(`7+8=15 4+3+1=8>85`); other texts judge an answer (`47+38>75?` → `>wrong`) or answer again after critiques. The result
-answers directly when greedy and is often wrong; reinforcement learning finds the second manner, which is
-more often right. Nothing here is ever trained on held-out questions.
+(`7+8=15 4+3+1=8>85`); other texts judge an answer (`47+38 >75?` → `>wrong`) or answer again after critiques. The working is easier to learn
+than the direct answer, so training begins with texts that all show it and goes on with texts that mostly do not: the result answers
+directly when greedy and is often wrong, and reinforcement learning finds the other manner, which is nearly always right.
+Held-out questions are never among the texts.
 """
 
 from __future__ import annotations
@@ -107,24 +108,25 @@ class Corpus:
         return str(value if value >= 0 else int(reference) + step)
 
 
-def train(made: Any, tokens: Any, corpus: Corpus, steps: int, batch: int = 64, lr: float = 3e-3) -> None:
-    """AdamW with a short warm-up and a cosine decay; the loss counts completions only."""
+def train(made: Any, tokens: Any, corpus: Corpus, share: float, batch: int = 64, lr: float = 3e-3) -> None:
+    """AdamW with a short warm-up and a cosine decay over both parts; the loss counts completions only."""
     import torch
 
     optimizer = torch.optim.AdamW(made.parameters(), lr=lr, weight_decay=0.01, betas=(0.9, 0.98))
     made.train()
     started = time.monotonic()
-    for step in range(steps):
+    for step in range(FIRST + SECOND):
+        corpus.step_by_step = 1.0 if step < FIRST else share
         for group in optimizer.param_groups:
-            group["lr"] = lr * min(1, (step + 1) / 50) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
+            group["lr"] = lr * min(1, (step + 1) / 50) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * step / (FIRST + SECOND))))
         ids, labels, mask = collate(tokens, [corpus.text() for _ in range(batch)])
         loss = made(input_ids=ids, attention_mask=mask, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
         optimizer.step()
-        if step % 100 == 0 or step == steps - 1:
-            print(f"step {step + 1}/{steps} loss {loss.item():.3f} {time.monotonic() - started:.0f} s", flush=True)
+        if step % 100 == 99:
+            print(f"update {step + 1} of {FIRST + SECOND}, loss {loss.item():.3f}, {time.monotonic() - started:.0f} s", flush=True)
     made.eval()
 
 
@@ -152,11 +154,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for model, config and tokenizer")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--share", type=float, default=STEP_BY_STEP, help="share of step-by-step answers in the second part")
     arguments = parser.parse_args()
     tokens = tokenizer()
     made = model(len(tokens), arguments.seed)
-    train(made, tokens, Corpus(arguments.seed), arguments.steps)
+    train(made, tokens, Corpus(arguments.seed), arguments.share)
     made.save_pretrained(arguments.out)
     tokens.save_pretrained(arguments.out)
     print(f"saved {sum(p.numel() for p in made.parameters()):,} parameters to {arguments.out}")
