@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 from rich.console import Console
@@ -18,6 +19,8 @@ from swarm.runs import Run
 from swarm.supervisor import Screen, Supervisor, View
 from swarm.ui import dashboard, report
 from swarm.ui.tracker import Tracker
+
+WIDTH = 120  # of the final table where stdout is no terminal
 
 
 class Unfinished(SwarmError):
@@ -75,4 +78,4 @@ def _finish(run: Run, summary: result.Summary, whole: bool) -> None:
     if whole:
         run.update(finished=time.time())
     report.curves(run, summary)
-    report.closing(summary, run, Console(highlight=False))
+    report.closing(summary, run, Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH))

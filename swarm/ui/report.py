@@ -52,26 +52,28 @@ def _peer(view: View) -> PeerResult:
 
 
 def table(summary: Summary) -> Table:
-    """One row per peer and the comparison run: accuracies as `before → after (constant)`, groups, steps."""
+    """One row per peer, then the comparison run and the best constant answer; fits 80 columns with three tasks."""
     tasks = list(dict.fromkeys(task for peer in summary.peers for task in (*peer.heldout.before, *peer.heldout.after)))
-    shown = Table(title="Held-out accuracy (greedy): before → after (best constant answer)", title_justify="left")
+    shown = Table(title="Held-out accuracy (greedy), before → after", title_justify="left", box=None, padding=(0, 1, 0, 0))
     shown.add_column("peer", no_wrap=True)
     for task in [*tasks, "mean"]:
         shown.add_column(plain(task, 20), justify="right", no_wrap=True)
-    shown.add_column("own/used/dropped", justify="right", no_wrap=True)
+    shown.add_column("own/used/drop", justify="right", no_wrap=True)
     shown.add_column("steps", justify="right", no_wrap=True)
     for peer in summary.peers:
-        shown.add_row(plain(peer.name, 24), *_accuracies(peer.heldout, tasks), _groups(peer), str(peer.steps))
+        shown.add_row(plain(peer.name, 20), *_accuracies(peer.heldout, tasks), _groups(peer), str(peer.steps))
+    shown.add_row("")
     if summary.alone is not None:
-        shown.add_section()
         shown.add_row("alone", *_accuracies(summary.alone.heldout, tasks), _groups(summary.alone), str(summary.alone.steps))
+    constant = next((peer.heldout.constant for peer in summary.peers if peer.heldout.constant), {})
+    shown.add_row("best constant", *(_figure(constant.get(task)) for task in tasks), _figure(_mean(constant, tasks)), "", "")
     return shown
 
 
 def _accuracies(heldout: Heldout, tasks: list[str]) -> Iterator[str]:
     for task in tasks:
-        yield _change(heldout.before.get(task), heldout.after.get(task), heldout.constant.get(task))
-    yield _change(_mean(heldout.before, tasks), _mean(heldout.after, tasks), _mean(heldout.constant, tasks))
+        yield f"{_figure(heldout.before.get(task))}→{_figure(heldout.after.get(task))}"
+    yield f"{_figure(_mean(heldout.before, tasks))}→{_figure(_mean(heldout.after, tasks))}"
 
 
 def _mean(accuracy: dict[str, float], tasks: list[str]) -> float | None:
@@ -79,9 +81,8 @@ def _mean(accuracy: dict[str, float], tasks: list[str]) -> float | None:
     return sum(values) / len(values) if values and len(values) == len(tasks) else None
 
 
-def _change(before: float | None, after: float | None, constant: float | None) -> str:
-    first, last, flat = (f"{value:.2f}" if value is not None else "–" for value in (before, after, constant))
-    return f"{first} → {last} ({flat})"
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _groups(peer: PeerResult) -> str:
