@@ -73,29 +73,16 @@ def play(setting: str, ratio: str, seed: int, updates: int, base: str) -> dict:
 
 def peer(rules, index: int, folder: Path, specialist: bool):
     """A node without a process or a network around it."""
-    from swarm.groups import Limits
-    from swarm.heartbeat import Heartbeat
-    from swarm.journal import Journal
-    from swarm.limits import Governor
-    from swarm.limits import Limits as Hardware
-    from swarm.metrics import Metrics
-    from swarm.network.pool import Pool
-    from swarm.node import Node
+    from swarm.peer import assemble
     from swarm.policy import model
-    from swarm.presence import Presence
     from swarm.stages import Stages
     from swarm.tasks.mix import Mix
     from swarm.trainee import Trainee
 
     folder.mkdir()
     stages = Stages(rules, model.load(rules, folder / "cache", "cpu"), Mix(rules, trusted=True))
-    me, bounds = bytes([index + 1]) * 32, Limits.of(rules)
-    pool = Pool(me, rules.sharing.freshness, bounds, {stages.epoch_seed}, specialist)
-    presence = Presence(folder / "heartbeat.json", Heartbeat())
-    journal = Journal(folder / "own", me, bounds, rules.sharing.freshness + 1)
-    trainee = Trainee(stages.policy, rules, folder / "checkpoints")
-    specialty = index if specialist else -1
-    return Node(me, me[:20], specialty, stages, trainee, pool, None, journal, Metrics(folder, 0), presence, Governor(Hardware()), folder)
+    me = bytes([index + 1]) * 32
+    return assemble(stages, Trainee(stages.policy, rules, folder / "checkpoints"), folder, me, me[:20], specialty=index if specialist else -1)
 
 
 def rare_base(folder: Path) -> str:

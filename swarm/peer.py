@@ -15,6 +15,7 @@ from swarm.heartbeat import Heartbeat
 from swarm.journal import Journal
 from swarm.keys import base58_of
 from swarm.limits import Governor
+from swarm.limits import Limits as HardwareLimits
 from swarm.node import Node
 from swarm.presence import Presence
 from swarm.result import Heldout
@@ -115,7 +116,8 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         trainee = _trainee(policy, rules, folder, presence)
         network = None if chosen.alone else stack.enter_context(_network(session, chosen, rules, folder, presence))
         stages = Stages(rules, policy, mix)
-        yield Peer(chosen, _node(session, chosen, stages, trainee, network, presence, governor, folder), folder)
+        around = dict(specialty=chosen.specialty, network=network, presence=presence, governor=governor)
+        yield Peer(chosen, assemble(stages, trainee, folder, session.peer, session.operator, **around), folder)
 
 
 def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:
@@ -145,7 +147,9 @@ def _policy(rules: Recipe, chosen: NodeSettings) -> Policy:
     from swarm.policy import model
 
     torch.set_num_threads(chosen.threads)
-    return model.load(rules, chosen.cache, chosen.device)
+    gpu = chosen.device == "auto" and torch.cuda.is_available()
+    device = "cuda:0" if gpu else "cpu" if chosen.device == "auto" else chosen.device
+    return model.load(rules, chosen.cache, device, foreign=not chosen.trusted)
 
 
 def _trainee(policy: Policy, rules: Recipe, folder: Path, presence: Presence) -> Trainee:
@@ -174,27 +178,27 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
         network.close()
 
 
-def _node(
-    session: Session, chosen: NodeSettings, stages: Stages, trainee: Trainee, network: Network | None, presence: Presence, governor: Governor, folder: Path
+def assemble(
+    stages: Stages,
+    trainee: Trainee,
+    folder: Path,
+    me: bytes,
+    operator: bytes,
+    *,
+    specialty: int = -1,
+    network: Network | None = None,
+    presence: Presence | None = None,
+    governor: Governor | None = None,
 ) -> Node:
+    """A node on its folder: pool, journal and metrics as they were left. Without a network it plays alone (or is fed by hand)."""
     from swarm.groups import Limits
     from swarm.network.pool import Pool
 
     rules, bounds = stages.recipe, Limits.of(stages.recipe)
-    pool = Pool(session.peer, rules.sharing.freshness, bounds, {stages.epoch_seed}, rules.sharing.specialists)
+    pool = Pool(me, rules.sharing.freshness, bounds, {stages.epoch_seed}, rules.sharing.specialists)
     pool.load(folder / "pool.msgpack")
-    journal = Journal(folder / "own", session.peer, bounds, rules.sharing.freshness + 1)
-    return Node(
-        me=session.peer,
-        operator=session.operator,
-        specialty=chosen.specialty,
-        stages=stages,
-        trainee=trainee,
-        pool=pool,
-        network=network,
-        journal=journal,
-        metrics=metrics.Metrics(folder, trainee.round),
-        presence=presence,
-        governor=governor,
-        folder=folder,
-    )
+    journal = Journal(folder / "own", me, bounds, rules.sharing.freshness + 1)
+    presence = presence or Presence(folder / heartbeat.FILE, Heartbeat())
+    governor = governor or Governor(HardwareLimits())
+    written = metrics.Metrics(folder, trainee.round)
+    return Node(me, operator, specialty, stages, trainee, pool, network, journal, written, presence, governor, folder)
