@@ -168,6 +168,14 @@ def test_hostile_work_factor_is_refused_at_once(locked, cost):
     refused("asks for", "restore", Identity.open, locked.folder, "open sesame")
 
 
+def test_damaged_keystore_is_no_wrong_passphrase(locked):
+    path = locked.folder / "identity.json"
+    stored = json.loads(path.read_text())
+    stored["operator"]["keystore"]["crypto"]["ciphertext"] = "no hex"
+    path.write_text(json.dumps(stored))
+    refused("damaged", "restore", Identity.open, locked.folder, "open sesame")
+
+
 def test_peer_key_lost_damaged_or_another(local, tmp_path):
     other = Identity.open_or_create_local(tmp_path / "other")
     path = local.peer_key_path

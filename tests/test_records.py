@@ -302,6 +302,7 @@ def test_wire_of_the_wrong_shape(session, bob):
         assert reason(msgpack.packb(wrong)) == "malformed"
     for other in (b"four", "four", None, {}, [*delegation, 0]):
         assert reason(msgpack.packb([payload, signature, other])) == "malformed"
+    assert reason(msgpack.packb([payload, bytes(64) + b"\x1b", delegation])) == "bad signature"
     payload, signature, _ = msgpack.unpackb(bob.revoke(SWARM, session.address, now=NOW))
     assert reason(msgpack.packb([payload, signature, [1]]), Revocation) == "malformed", "nothing unsigned rides along"
 
