@@ -163,7 +163,7 @@ def greeting(one):
 def test_frames_without_end_and_silence_do_not_hold_anyone_up(four, monkeypatch):
     *honest, attacker = four
     monkeypatch.setattr(line, "STALL_S", 2.0)
-    kinds = iter("huge silent huge stream".split() * 1000)
+    kinds = iter(["huge", "silent", "huge", "stream"] * 1000)
 
     async def handle(peer, reader, writer):
         kind = next(kinds)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarm import keys
 from swarm.errors import NetworkError, ResourceError
-from swarm.network.frames import EarlyEnd, within
+from swarm.network.frames import NoStream, within
 from swarm.network.settings import NetworkSettings
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hivemind.p2p import P2P
 
 MAX_MESSAGE = 2**20  # bytes of one DHT message, in and out; the largest honest one is a full bucket of about 130 KB
+OPEN_S = 25.0  # direct addresses are tried first; only then are new ones looked up, and relays among them
 START_S, CALL_S, DHT_CALL_S, CLOSE_S = 30.0, 10.0, 4.0, 5.0
 REPLICAS = 5
 _MULTIHASH = b"\x12\x20"
@@ -45,19 +46,23 @@ class Daemon:
         self.p2p, self.node = p2p, node
 
     @classmethod
-    async def start(cls, settings: NetworkSettings, key: Path, port: int, validator: RecordValidatorBase, storage: DHTLocalStorage) -> Daemon:
+    async def start(
+        cls, settings: NetworkSettings, key: Path, port: int, relays: list[str], validator: RecordValidatorBase, storage: DHTLocalStorage
+    ) -> Daemon:
         """Start the daemon on `port` (0: any) with the identity in `key`; `storage` is what an earlier life held of the DHT.
+
+        `relays`: members that may relay for us where others cannot dial us.
 
         Raises ResourceError where the port is taken, NetworkError where the daemon will not start.
         """
         from hivemind.dht.node import DHTNode
         from hivemind.dht.routing import DHTID
-        from hivemind.p2p import P2P, P2PDaemonError
+        from hivemind.p2p import P2PDaemonError
 
         if not settings.client:
             check_free(settings.listening(port))
         try:
-            p2p = await P2P.create(**_daemon_arguments(settings, key, port))
+            p2p = await _process_class(bool(relays)).create(**_daemon_arguments(settings, key, port, relays))
         except P2PDaemonError as error:
             raise NetworkError(f"the network process did not start: {error}", "run `swarm doctor`; it checks ports, memory and addresses") from None
         node = await DHTNode.create(
@@ -143,14 +148,14 @@ class Daemon:
         await within(CALL_S, self.p2p.add_binary_stream_handler(protocol, incoming))
 
     async def open(self, peer: bytes, protocol: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A stream to `peer`, dialled by its id wherever the swarm knows it. Raises EarlyEnd."""
+        """A stream to `peer`, dialled by its id wherever the swarm knows it. Raises NoStream."""
         from hivemind.p2p import PeerID
         from hivemind.p2p.p2p_daemon_bindings.utils import ControlFailure
 
         try:
-            _, reader, writer = await within(CALL_S, self.p2p.call_binary_stream_handler(PeerID(_MULTIHASH + peer), protocol))
+            _, reader, writer = await within(OPEN_S, self.p2p.call_binary_stream_handler(PeerID(_MULTIHASH + peer), protocol))
         except (ControlFailure, OSError, asyncio.IncompleteReadError) as error:
-            raise EarlyEnd(f"{type(error).__name__}: {error}") from None
+            raise NoStream(_cause(str(error)) or f"no answer within {OPEN_S:.0f} s") from None
         return reader, writer
 
     async def close(self) -> None:
@@ -165,11 +170,23 @@ class Daemon:
             await self.died()
 
 
-def _daemon_arguments(settings: NetworkSettings, key: Path, port: int) -> dict[str, Any]:
+def _process_class(known_relays: bool) -> type[P2P]:
+    """hivemind's P2P, told to use the relays it is given instead of waiting three minutes for more to choose from."""
+    from hivemind.p2p import P2P
+
+    class Process(P2P):
+        @staticmethod
+        def _make_process_args(*arguments: Any, **flags: Any) -> list[str]:
+            return P2P._make_process_args(*arguments, relayDiscovery=not known_relays, **flags)
+
+    return Process
+
+
+def _daemon_arguments(settings: NetworkSettings, key: Path, port: int, relays: list[str]) -> dict[str, Any]:
     """What p2pd is started with. It is given no boot peers: we dial them ourselves, so as to name the dead ones."""
     relay = settings.relay and (not settings.loopback or bool(settings.trusted_relays))
     private = settings.client or settings.reachability == "private"
-    relays = settings.trusted_relays or settings.boot
+    seek = relay and settings.reachability != "public"
     return {
         "host_maddrs": None if settings.client else settings.listening(port),
         "no_listen": settings.client,
@@ -180,8 +197,8 @@ def _daemon_arguments(settings: NetworkSettings, key: Path, port: int) -> dict[s
         "nat_port_map": not settings.loopback and not settings.client,
         "auto_nat": not settings.loopback,
         "use_relay": relay,
-        "use_auto_relay": relay and settings.reachability != "public" and bool(relays),
-        "trusted_relays": relays if relay and relays else None,
+        "use_auto_relay": seek,
+        "trusted_relays": relays if seek and relays else None,
         "force_reachability": "private" if private else {"public": "public"}.get(settings.reachability),
         "persistent_conn_max_msg_size": MAX_MESSAGE,
         "startup_timeout": START_S,

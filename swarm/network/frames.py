@@ -38,6 +38,10 @@ class EarlyEnd(Exception):
     """The stream ended, broke or stalled before what was due had come; worth another try."""
 
 
+class NoStream(EarlyEnd):
+    """No stream came about at all: the peer cannot be dialled, or speaks another protocol."""
+
+
 async def read_exactly(reader: asyncio.StreamReader, size: int, timeout: float) -> bytes:
     """`size` bytes within `timeout` seconds, or EarlyEnd."""
     try:

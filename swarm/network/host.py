@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from swarm.errors import NetworkError, Refused, SwarmError
@@ -15,7 +16,7 @@ from swarm.network import boot, directory, line, reachability
 from swarm.network.boot import GoodPeers
 from swarm.network.daemon import Daemon, port_of
 from swarm.network.discovery import Discovery
-from swarm.network.frames import EarlyEnd, end
+from swarm.network.frames import NoStream, end
 from swarm.network.line import Collector, Declined
 from swarm.network.members import Members
 from swarm.network.quota import BanList, Upload
@@ -32,6 +33,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0  # between two starts of a daemon tha
 STEADY_S = 30.0  # a daemon that lived this long was healthy
 DYING_S = 2.0
 ASK_PAUSE_S = 0.5
+RELAYS = 4
 
 
 class Host:
@@ -58,6 +60,7 @@ class Host:
         self.addresses: list[str] = []
         self.last_refusals: dict[bytes, str] = {}  # what peers said to the latest `fetch`
         self.relaying = self.restarts = self.level = 0
+        self.unreachable = False  # a member tried to dial us and could not
 
     async def run(self, ready: asyncio.Event) -> None:
         """Keep a daemon running until cancelled; `ready` is set when the first is up and in touch.
@@ -120,12 +123,19 @@ class Host:
 
     async def _start_daemon(self, port: int, validator: object, storage: object, ready: asyncio.Event) -> Daemon:
         """A daemon on `port`, or on any where the port we only remember is taken by now."""
+        settings = replace(self.settings, reachability="private") if self.unreachable else self.settings
+        relays = self._relays()
         try:
-            return await Daemon.start(self.settings, self.session.peer_key_path, port, validator, storage)
+            return await Daemon.start(settings, self.session.peer_key_path, port, relays, validator, storage)
         except SwarmError:
             if self.settings.port or not port or ready.is_set():
                 raise
-            return await Daemon.start(self.settings, self.session.peer_key_path, 0, validator, storage)
+            return await Daemon.start(settings, self.session.peer_key_path, 0, relays, validator, storage)
+
+    def _relays(self) -> list[str]:
+        """Members to be relayed by: those we were told to trust, else the first that we know how to dial from outside."""
+        known = self.settings.trusted_relays or dict.fromkeys([*self.settings.boot, *self.good.addresses()])
+        return [address for address in known if reachability.rank(address) == 0][:RELAYS]
 
     async def _until_dead(self, daemon: Daemon, discovery: Discovery) -> None:
         """Work until the daemon dies, falls silent, or its connection breaks under us."""
@@ -152,6 +162,9 @@ class Host:
             self.relaying = sum("/p2p-circuit" in address for address in seen_at.values())
             if not seen_at:
                 await self._get_in(daemon, patient=False)
+            if self.reachability.unreachable and self.settings.reachability == "auto" and not self.unreachable:
+                self.unreachable = True  # libp2p would find out in minutes; a daemon that is told so asks for a relay at once
+                break
             await asyncio.sleep(PULSE_S)
         daemon.kill()
 
@@ -208,7 +221,7 @@ class Host:
 
     async def _open_stream(self, peer: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self.daemon is None:
-            raise EarlyEnd("the network process is being restarted")
+            raise NoStream("the network process is being restarted")
         return await self.daemon.open(peer, line.protocol_name(self.session.swarm))
 
     def _show_shelf(self, wire: bytes | None) -> bytes | None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from swarm.errors import NetworkError
 from swarm.network import frames
-from swarm.network.frames import EarlyEnd
+from swarm.network.frames import EarlyEnd, NoStream
 from swarm.network.members import Members
 from swarm.network.store import digest_of
 from swarm.records import Card, Revocation, Shelf
@@ -37,6 +37,7 @@ REQUEST_BYTES = max(Shelf.MAX_BYTES, Revocation.MAX_BYTES) + 64
 ADDRESS_CHARS = 300
 GREETING_BYTES = Card.MAX_BYTES + ADDRESS_CHARS + 64
 ATTEMPTS = 8
+DIALS = 3  # of which this many may fail before a stream came about
 PAUSE_S = 0.1  # before the second attempt; doubled before each further one
 
 Opener = Callable[[bytes], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -138,10 +139,12 @@ class Collector:
         """The whole verified blob and the card of who served it.
 
         `operator`: who must be behind the peer. Raises Refused("wrong digest" | "wrong size" | "oversize" | "foreign card" | ...), NetworkError
-        after ATTEMPTS early ends, Declined.
+        after ATTEMPTS early ends or DIALS vain dials, Declined.
         """
-        data, wrong, last = bytearray(), 0, EarlyEnd("nothing")
+        data, wrong, undialled, last = bytearray(), 0, 0, EarlyEnd("nothing")
         for attempt in range(ATTEMPTS):
+            if undialled == DIALS:
+                break
             if attempt:
                 await asyncio.sleep(PAUSE_S * 2 ** (attempt - 1))
             try:
@@ -155,6 +158,7 @@ class Collector:
                         self.bytes_in += len(data) - before
             except EarlyEnd as error:
                 self.early_ends += 1
+                undialled += isinstance(error, NoStream)
                 last = error
                 continue
             except Declined as no:
@@ -168,7 +172,7 @@ class Collector:
             if wrong == 2:
                 raise self._members.refused("wrong digest", "a blob came whole, twice, and is not what was announced")
             data.clear()
-        raise NetworkError(f"the blob did not come within {ATTEMPTS} attempts: {last}", "the peer is unreachable or overloaded: try later")
+        raise NetworkError(f"the blob did not come within {attempt + 1} attempts: {last}", "the peer is unreachable or overloaded: try later")
 
 
 def _accept(status: Any) -> None:

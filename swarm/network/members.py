@@ -18,7 +18,7 @@ from swarm.network.settings import Heard
 from swarm.records import Card, Record, Revocation, Shelf
 
 MEMBERS = 4096  # remembered at once; the ones unheard longest are forgotten
-FIRST_SKIP_S, LONGEST_SKIP_S = 5.0, 600.0
+FIRST_SKIP_S, LONGEST_SKIP_S = 5.0, 60.0
 WRONG_DIGEST_SKIP_S = 300.0
 SLACK_S = 30.0  # an announcement that ran out this long ago may still be a lagging copy
 

@@ -43,13 +43,18 @@ class Reachability:
         if answer in (YES, NO):
             self._asked = time.monotonic()
 
+    @property
+    def unreachable(self) -> bool:
+        """Whether a member tried to dial us and could not."""
+        return self._found[0] == "no"
+
     def verdict(self, addresses: list[str]) -> tuple[Verdict, str]:
         """The verdict and a sentence that says why. `addresses`: the daemon's own, now."""
-        if self._found[0] == "direct":
-            return self._found
         relays = sorted({address.split("/p2p-circuit")[0].rsplit("/p2p/", 1)[-1] for address in addresses if "/p2p-circuit" in address})
         if relays:
             return "relayed", f"members reach this peer through the relay {relays[0]}"
+        if self._found[0] == "direct":
+            return self._found
         if self._settings.client:
             return "no", "client mode: this peer dials others, nobody dials it"
         if self._settings.loopback:
