@@ -83,10 +83,10 @@ def _by_signal(number: int, before: Machine, now: Machine) -> str:
     if number != signal.SIGKILL:
         return f"ended by {name}"
     if before.oom_kills is None or now.oom_kills is None:
-        return "killed (SIGKILL): by someone, or by the kernel for lack of memory; this system does not say which"
+        return "was killed (SIGKILL): by someone, or by the kernel for lack of memory; this system does not say which"
     if now.oom_kills > before.oom_kills:
-        return f"killed by the kernel for lack of memory (its counter rose; {_free()})"
-    return "killed (SIGKILL) by someone, not by the kernel for lack of memory"
+        return f"was killed by the kernel for lack of memory (its counter rose; {_free()})"
+    return "was killed by someone (SIGKILL; not by the kernel for lack of memory)"
 
 
 def _free() -> str:

@@ -225,9 +225,12 @@ class Supervisor:
 
     def _say_ending(self, child: Child, ending: Ending, now: float) -> None:
         view = child.view(now)
-        what = "starts again" if view.wait_s is not None else "is finished" if ending.done else "stays down; the others go on"
-        when = f" in {view.wait_s:.0f} s and resumes after round {view.beat.round}" if view.wait_s is not None else ""
-        self.screen.say(f"peer {child.index} {ending.cause}: it {what}{when}" if not ending.done else f"peer {child.index} is finished")
+        if ending.done:
+            self.screen.say(f"peer {child.index} is finished")
+        elif view.wait_s is None:
+            self.screen.say(f"peer {child.index} {ending.cause}: it stays down, the others go on")
+        else:
+            self.screen.say(f"peer {child.index} {ending.cause}: it starts again in {view.wait_s:.0f} s and resumes after round {view.beat.round}")
 
     def _watch_memory(self) -> None:
         share = self.limits.share(len(self.children)).max_memory

@@ -73,7 +73,7 @@ def test_the_dashboard_says_what_matters():
     text = "\n".join(drawn([view(0), view(1, beat(name="calm-fox", peers_heard=0))], 120))
     for words in ("amber-otter", "round 12/40", "answer, 3 s to go", "reward 0.61", "0.50→0.91", "2,400 tok/s", "412 MB"):
         assert words in text
-    assert "heard 2 peers, used 24 groups, dropped 10 (zero advantage 9, stale 1)" in text and "heard nobody: training alone" in text
+    assert "heard 2 peers, used 24 groups, dropped 10 (zero advantage 9; stale 1)" in text and "heard nobody: training alone" in text
     assert "loss is near 0 by construction" in text
 
 

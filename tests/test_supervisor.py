@@ -89,7 +89,7 @@ def test_a_killed_peer_resumes_and_the_others_never_stop(prepared):
     views, screen = run_all(run, children)
     assert [view.restarts for view in views] == [0, 1, 0]
     assert all(view.beat.round == 4 and view.ended.done for view in views)
-    assert any("peer 1 killed (SIGKILL)" in said and "resumes after round 1" in said for said in screen.said)
+    assert any("peer 1 was killed by someone (SIGKILL" in said and "resumes after round 1" in said for said in screen.said)
 
 
 def test_a_permanent_error_ends_one_peer_with_its_own_words(prepared):
@@ -99,7 +99,7 @@ def test_a_permanent_error_ends_one_peer_with_its_own_words(prepared):
     assert views[2].ended.cause == "ended with code 5: it broke on purpose; mend it" and views[2].ended.code == 5
     assert views[2].restarts == 0 and views[2].beat.state == "failed"
     assert [view.ended.done for view in views] == [True, True, False]
-    assert any("stays down; the others go on" in said for said in screen.said)
+    assert any("stays down, the others go on" in said for said in screen.said)
 
 
 def test_failures_without_progress_are_given_up(prepared, monkeypatch):

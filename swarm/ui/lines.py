@@ -42,7 +42,7 @@ def standing(view: View) -> str:
 def heard(view: View) -> str:
     """`heard 2 peers, used 14 groups, dropped 3 (zero advantage 3)`; a lone node says so."""
     groups = view.beat.groups
-    dropped = ", ".join(f"{plain(reason, 30)} {count}" for reason, count in sorted(groups.dropped.items(), key=lambda item: -item[1])[:3])
+    dropped = "; ".join(f"{plain(reason, 30)} {count}" for reason, count in sorted(groups.dropped.items(), key=lambda item: -item[1])[:3])
     lone = "heard nobody: training alone" if not view.beat.peers_heard else f"heard {view.beat.peers_heard} peer{'s' * (view.beat.peers_heard != 1)}"
     return f"{lone}, used {groups.used} groups, dropped {sum(groups.dropped.values())}" + (f" ({dropped})" if dropped else "")
 
@@ -50,7 +50,7 @@ def heard(view: View) -> str:
 def figures(view: View) -> list[str]:
     """Reward, accuracies, speed and memory, where known."""
     beat = view.beat
-    accuracy = [f"{plain(task, 16)} {_from(beat.accuracy_before.get(task))}{value:.2f}" for task, value in beat.accuracy.items()]
+    accuracy = [f"{plain(task, 16)} {_from(beat.accuracy_before.get(task), value)}{value:.2f}" for task, value in beat.accuracy.items()]
     return [
         *([f"reward {beat.reward:.2f}"] if beat.reward is not None else []),
         *([f"loss {beat.loss:.3f}"] if beat.loss is not None else []),
@@ -63,7 +63,9 @@ def figures(view: View) -> list[str]:
 def one_line(view: View) -> str:
     """Everything of a peer that fits one plain line."""
     name = plain(view.beat.name, 24) or f"peer-{view.index}"
-    parts = [f"round {view.beat.round}/{view.beat.rounds}", standing(view), *figures(view)]
+    stands = standing(view)
+    passing = view.alive and view.beat.round > 0 and stands == view.beat.stage  # a stage of a second says nothing in a line that stays
+    parts = [f"round {view.beat.round}/{view.beat.rounds}", "" if passing else stands, *figures(view)]
     if view.alive:
         parts.append(heard(view))
     return f"[{view.index}] {name}: " + ", ".join(part for part in parts if part)
@@ -93,5 +95,6 @@ def headline(view: View, width: int) -> list[Text]:
     return lines
 
 
-def _from(before: float | None) -> str:
-    return f"{before:.2f}→" if before is not None else ""
+def _from(before: float | None, now: float) -> str:
+    """`0.50→`, or nothing as long as nothing else was measured."""
+    return "" if before is None or before == now else f"{before:.2f}→"

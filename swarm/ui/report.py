@@ -109,7 +109,7 @@ def _remarks(peer: PeerResult) -> Iterator[str]:
     if peer.failed:
         yield f"did not finish: {plain(peer.failed, 400)}"
     if peer.groups.dropped:
-        yield "dropped " + ", ".join(f"{count} {plain(reason, 40)}" for reason, count in sorted(peer.groups.dropped.items()))
+        yield "dropped " + "; ".join(f"{count} {plain(reason, 40)}" for reason, count in sorted(peer.groups.dropped.items()))
     if peer.critique_accuracy is not None:
         flat = f" (best constant label {peer.critique_constant:.2f})" if peer.critique_constant is not None else ""
         gain = f", resolving changed the reward by {peer.resolve_gain:+.2f}" if peer.resolve_gain is not None else ""
