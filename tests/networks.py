@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from swarm import recipe as recipes
 from swarm.identity import Identity, Session
@@ -48,3 +54,27 @@ def until(condition: Callable[[], object], seconds: float = 20.0, what: str = ""
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what or condition}"
         time.sleep(0.05)
+
+
+class PeerProcess:
+    """A `peer_process.py`; `last` is the newest line it printed."""
+
+    def __init__(self, *arguments: str, before: tuple[str, ...] = (), clock_ahead: float = 0.0):
+        tests = Path(__file__).parent
+        paths = {"PYTHONPATH": f"{tests}:{tests.parent}", "SWARM_TEST_CLOCK_S": str(clock_ahead), "OMP_NUM_THREADS": "1"}
+        command = [*before, sys.executable, str(tests / "peer_process.py"), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **paths})
+        self.last: dict[str, Any] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            with contextlib.suppress(ValueError):
+                self.last = json.loads(text)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+        self._reader.join(5)

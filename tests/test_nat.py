@@ -7,20 +7,19 @@ Nothing is forwarded between the two links, so only the member in the middle can
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
-from networks import until
+from networks import PeerProcess, until
 
 pytestmark = [pytest.mark.netns, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
-TESTS = Path(__file__).parent
 PUBLIC = "11.22.33.44"
+
+
+def space_peer(space: str, *arguments: str) -> PeerProcess:
+    return PeerProcess(*arguments, before=("ip", "netns", "exec", space))
 
 
 def ip(*words: str) -> None:
@@ -53,27 +52,6 @@ def spaces():
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-class Peer:
-    """A `nat_peer.py` in a namespace; `last` is the newest line it printed."""
-
-    def __init__(self, space: str, *arguments: str):
-        command = ["ip", "netns", "exec", space, sys.executable, str(TESTS / "nat_peer.py"), *arguments]
-        environment = {**os.environ, "PYTHONPATH": f"{TESTS}:{TESTS.parent}", "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        self.last: dict = {}
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for text in self.process.stdout:
-            with contextlib.suppress(ValueError):
-                self.last = json.loads(text)
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-
-
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("ends", ["private", "auto"])
@@ -81,12 +59,12 @@ def test_peers_behind_nat_learn_through_a_members_relay(spaces, tmp_path, ends):
     left, middle, right = spaces
     peers = []
     try:
-        relay = Peer(middle, str(tmp_path / "c"), f"/ip4/{PUBLIC}/tcp/4001", "public")
+        relay = space_peer(middle, str(tmp_path / "c"), f"/ip4/{PUBLIC}/tcp/4001", "public")
         peers.append(relay)
         until(lambda: relay.last.get("addresses"), 60, "the member in the middle")
         boot = relay.last["addresses"][0]
         for name, space in (("a", left), ("b", right)):
-            peers.append(Peer(space, str(tmp_path / name), "/ip4/0.0.0.0/tcp/4001", ends, boot))
+            peers.append(space_peer(space, str(tmp_path / name), "/ip4/0.0.0.0/tcp/4001", ends, boot))
         first, second = peers[1:]
         until(lambda: first.last.get("name") and second.last.get("name"), 60, "both ends")
         pairs = ((first, second), (second, first))

@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from networks import network, small_recipe, started, until
+from networks import PeerProcess, network, small_recipe, started, until
 
 from swarm.errors import NetworkError, ResourceError
 from swarm.identity import Identity
@@ -165,3 +165,25 @@ def test_a_revoked_session_is_forgotten_and_refused(tmp_path):
     finally:
         for one in networks:
             one.close()
+
+
+def test_clocks_an_hour_off_are_measured_and_cut_nobody_off(tmp_path):
+    middle = network(tmp_path / "a", lifetime=30.0)
+    with started(middle):
+        place = ("/ip4/127.0.0.1/tcp/0", "auto", *middle.addresses())
+        wrong = [PeerProcess(str(tmp_path / str(hours)), *place, clock_ahead=3600.0 * hours) for hours in (1, -1)]
+        try:
+            digests, seen = [middle.publish("answer", round, os.urandom(1000)) for round in range(2)], set()
+
+            def heard_by_all():
+                seen.update(arrival.card.name for arrival in middle.arrivals())
+                return len(seen) == 2 and all(len(one.last.get("seen", {})) == 2 for one in wrong)
+
+            try:
+                until(heard_by_all, 60, "everybody's blobs at everybody")
+            finally:
+                print([one.last for one in wrong], middle.status())
+            assert wrong[0].last["skew"] > 3500 and wrong[1].last["skew"] < -3500 and len(digests) == 2
+        finally:
+            for one in wrong:
+                one.close()

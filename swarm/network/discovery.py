@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -23,14 +23,13 @@ from swarm.network.frames import EarlyEnd, end, within
 from swarm.network.line import Collector, Declined
 from swarm.network.members import Members
 from swarm.network.reachability import Reachability
-from swarm.network.settings import Arrival, NetworkSettings
+from swarm.network.settings import Arrival, NetworkSettings, Tray
 from swarm.network.shelf import OwnShelf
 from swarm.network.wants import Want, Wants
 
 PARTNERS = 12  # peers to whom each new shelf is shown directly
 ASKED_PER_LOOK = 2
 FETCH_S = 120.0
-WAITING_BYTES = 64 * 2**20  # arrivals that the node has not collected yet
 STRANGER_S = 60.0  # a connected peer that does not speak our protocol is asked again after this
 GOSSIP = 8  # members to whom a new revocation is passed on
 REVOCATIONS = 256
@@ -50,13 +49,13 @@ class Discovery:
         checker: Checker,
         inbox: Inbox,
         reachability: Reachability,
-        arrivals: deque[Arrival],
+        tray: Tray,
         on_good: Callable[[str], None],
         rng: random.Random,
         level: int,
     ):
         self._daemon, self._settings, self._shelf, self._members, self._wants = daemon, settings, shelf, members, wants
-        self._collector, self._inbox, self._reachability, self._arrivals = collector, inbox, reachability, arrivals
+        self._collector, self._inbox, self._reachability, self._tray = collector, inbox, reachability, tray
         self._on_good, self._rng = on_good, rng
         self._own_peer = daemon.p2p.peer_id.to_bytes()[2:]
         self.directory = Directory(daemon.node, inbox.swarm, checker, level)
@@ -214,10 +213,9 @@ class Discovery:
             self.wake.set()
 
     def _keep(self, arrival: Arrival) -> None:
-        self._arrivals.append(arrival)
-        while sum(len(waiting.data) for waiting in self._arrivals) > WAITING_BYTES and len(self._arrivals) > 1:
-            self._arrivals.popleft()
-            self._inbox.dropped["uncollected"] += 1
+        lost = self._tray.put(arrival)
+        if lost:
+            self._inbox.dropped["uncollected"] += lost
 
     def _partner(self, peer: bytes) -> None:
         self._partners[peer] = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from swarm.network.line import Collector, Declined
 from swarm.network.members import Members
 from swarm.network.quota import BanList, Upload
 from swarm.network.service import Service
-from swarm.network.settings import Arrival, NetworkSettings
+from swarm.network.settings import MIB, NetworkSettings, Tray
 from swarm.network.shelf import OwnShelf, read_json, write_json
 from swarm.network.store import BlobStore
 from swarm.network.wants import Wants
@@ -34,6 +33,7 @@ STEADY_S = 30.0  # a daemon that lived this long was healthy
 DYING_S = 2.0
 ASK_PAUSE_S = 0.5
 RELAYS = 4
+WAITING_BYTES = 64 * MIB
 
 
 class Host:
@@ -54,7 +54,7 @@ class Host:
         self.collector = Collector(self._open_stream, session.card, self.members)
         upload = Upload(settings.max_upload, settings.quota)
         self.service = Service(session.card, self.members, self.store, upload, self._show_shelf, self.take_revocation, self._dial_back)
-        self.arrivals: deque[Arrival] = deque()
+        self.tray = Tray(WAITING_BYTES)
         self.daemon: Daemon | None = None
         self.discovery: Discovery | None = None
         self.addresses: list[str] = []
@@ -192,7 +192,7 @@ class Host:
             self.checker,
             self.inbox,
             self.reachability,
-            self.arrivals,
+            self.tray,
             self.good.worked,
             self.rng,
             self.level,

@@ -94,11 +94,7 @@ class Network:
     def arrivals(self) -> list[Arrival]:
         """Verified blobs that came since the last call, oldest first."""
         self._require_alive()
-        collected: list[Arrival] = []
-        with contextlib.suppress(IndexError):
-            while True:
-                collected.append(self._host.arrivals.popleft())
-        return collected
+        return self._host.tray.take()
 
     def fetch(self, digest: bytes, size_limit: int, peers: list[bytes] | None = None, timeout: float = 60.0) -> bytes:
         """The blob of `digest` from the first of `peers` that gives it (None: whoever is connected or was heard).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,6 +71,33 @@ class Arrival:
     digest: bytes
     data: bytes
     at: float = field(default_factory=time.time)  # unix seconds
+
+
+class Tray:
+    """Arrivals that the node has not collected yet, at most `limit` bytes; the oldest are lost first. Safe to use from any thread."""
+
+    def __init__(self, limit: int):
+        self._limit, self._bytes = limit, 0
+        self._lock = threading.Lock()
+        self._waiting: deque[Arrival] = deque()
+
+    def put(self, arrival: Arrival) -> int:
+        """Add an arrival; how many older ones were lost for it."""
+        lost = 0
+        with self._lock:
+            self._waiting.append(arrival)
+            self._bytes += len(arrival.data)
+            while self._bytes > self._limit and len(self._waiting) > 1:
+                self._bytes -= len(self._waiting.popleft().data)
+                lost += 1
+        return lost
+
+    def take(self) -> list[Arrival]:
+        """All that wait, oldest first."""
+        with self._lock:
+            taken, self._bytes = list(self._waiting), 0
+            self._waiting.clear()
+        return taken
 
 
 @dataclass(frozen=True)

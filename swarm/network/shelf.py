@@ -6,12 +6,13 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from swarm.identity import Session
 from swarm.network.store import BlobStore
-from swarm.records import Entry, Shelf, read, write
+from swarm.records import Entry, Origin, Shelf, write
 from swarm.seeds import STAGES
 
 
@@ -49,9 +50,11 @@ class OwnShelf:
             if self._expires > now + 2 * lifetime:  # our clock was ahead when we last looked; nobody waits for that
                 self._expires = int(now + lifetime)
             shelf = Shelf(round=max((entry.round for entry in self._entries), default=0), entries=tuple(self._entries))
-            data = write(shelf, self._session, sequence=self._sequence, expires=self._expires)
+            who, given = self._session, self._session.delegation
+            expires = min(self._expires, given.expires)
+            data = write(shelf, who, sequence=self._sequence, expires=expires)
             self._save()
-        return data, read(data, self._session.swarm, now, kind=Shelf)
+        return data, replace(shelf, origin=Origin(who.swarm, who.peer, who.operator, who.address, given.issued, self._sequence, expires))
 
     def _pin(self) -> None:
         self._store.pin({entry.digest for entry in self._entries})

@@ -1,4 +1,7 @@
-"""One peer of `test_nat.py`, started inside a network namespace: publishes a blob a second, prints what it sees as JSON lines."""
+"""A peer in a process of its own, for tests of namespaces and clocks: publishes a blob a second, prints what it sees as JSON lines.
+
+`SWARM_TEST_CLOCK_S` sets its clock ahead by that many seconds, before anything else is imported.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from networks import network
+_ahead, _now = float(os.environ.get("SWARM_TEST_CLOCK_S", "0")), time.time
+time.time = lambda: _now() + _ahead
+
+from networks import network  # noqa: E402
 
 
 def main() -> None:
@@ -23,6 +29,7 @@ def main() -> None:
                 seen[arrival.card.name] = seen.get(arrival.card.name, 0) + 1
             status = one.status()
             state = {"name": one._host.session.name, "addresses": one.addresses(), "seen": seen, "reachable": status.reachable}
+            state |= {"skew": status.clock_skew, "heard": len(status.heard)}
             print(json.dumps({**state, "why": status.why, "relaying": status.relaying, "dropped": status.dropped}), flush=True)
             round += 1
             time.sleep(1)
