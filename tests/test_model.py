@@ -191,7 +191,8 @@ def has_a_nested_config(folder: Path) -> None:
 
 AT_ONCE = [pickled, claims_a_huge_header, claims_a_huge_tensor, is_cut_off, points_elsewhere, has_a_giant_tokenizer]  # before any process is started
 LOOKED_AT = [lacks_a_layer, says_a_huge_size, says_many_layers, brings_code, makes_tokens_the_model_lacks, has_a_nested_config]
-IN_A_CHILD = [is_of_no_kind, has_a_slow_tokenizer, pytest.param(has_a_broken_tokenizer, marks=pytest.mark.slow)]  # what libraries raise, or never come back from
+# what libraries raise, or never come back from
+IN_A_CHILD = [is_of_no_kind, has_a_slow_tokenizer, pytest.param(has_a_broken_tokenizer, marks=pytest.mark.slow)]
 
 
 def assert_one_sentence(error: Refused) -> None:

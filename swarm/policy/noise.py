@@ -39,9 +39,10 @@ def gumbel(seeds: list[bytes], positions: range, vocabulary: int) -> torch.Tenso
     import torch
 
     philox = np.random.Philox(key=0)  # one generator, set anew for every seed: six times faster than a new one
-    drawn = np.stack([_bits(philox, seed, positions, vocabulary) for seed in seeds])
-    uniform = torch.from_numpy(drawn).float().add_(0.5).mul_(2.0**-23)
-    return uniform.log_().neg_().log_().neg_()
+    uniform = torch.empty(len(seeds), len(positions), vocabulary)
+    for line, seed in zip(uniform.numpy(), seeds, strict=True):
+        line[:] = _bits(philox, seed, positions, vocabulary)
+    return uniform.add_(0.5).mul_(2.0**-23).log_().neg_().log_().neg_()
 
 
 def _bits(philox: np.random.Philox, seed: bytes, positions: range, vocabulary: int) -> np.ndarray:
@@ -59,5 +60,6 @@ def _bits(philox: np.random.Philox, seed: bytes, positions: range, vocabulary: i
         "uinteger": 0,
     }
     raw = philox.random_raw(len(positions) * blocks * WORDS)
-    halves = raw.astype("<u8", copy=False).view("<u4").reshape(len(positions), blocks * HALVES)
-    return (halves[:, :vocabulary] >> 9).astype(np.int32)
+    halves = raw.astype("<u8", copy=False).view("<u4").reshape(len(positions), blocks * HALVES).astype(np.uint32, copy=False)
+    halves >>= 9
+    return halves[:, :vocabulary].view(np.int32)
