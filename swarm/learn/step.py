@@ -97,25 +97,29 @@ def step(
     if not groups:
         return StepResult(optimizer_state, applied=False)
     _check(groups, learn, model, reference)
-    with _no_trace(model), _no_trace(reference) if reference is not None else contextlib.nullcontext():
-        from swarm.learn.trainer import StepTrainer
+    lr = learning_rate(learn, steps_done)
+    with _garbage_apart(), _no_trace(model), _no_trace(reference) if reference is not None else contextlib.nullcontext():
+        optimizer = _optimizer(model, optimizer_state, learn, lr)
+        settings = {"seed": seed % 2**32, "pad": pad, "eos": eos, "temperature": temperature, "max_tokens": max_tokens}
+        return _take(model, optimizer, groups, learn, reference, lr, settings)
 
-        lr = learning_rate(learn, steps_done)
-        trainer = StepTrainer(
-            model,
-            _optimizer(model, optimizer_state, learn, lr),
-            groups,
-            learn,
-            rows=microbatch_rows(learn),
-            seed=seed % 2**32,
-            pad=pad,
-            eos=eos,
-            temperature=temperature,
-            max_tokens=max_tokens,
-        )
-        trainer.follow(reference, learn.beta)
-        loss = trainer.train().training_loss
-        return _result(trainer, model, groups, lr, loss)
+
+def _take(
+    model: torch.nn.Module,
+    optimizer: torch.optim.AdamW,
+    groups: list[TrainGroup],
+    learn: Learn,
+    reference: torch.nn.Module | None,
+    lr: float,
+    settings: dict[str, Any],
+) -> StepResult:
+    """The step of a fresh trainer, which goes out of scope here."""
+    from swarm.learn.trainer import StepTrainer
+
+    trainer = StepTrainer(model, optimizer, groups, learn, rows=microbatch_rows(learn), **settings)
+    trainer.follow(reference, learn.beta)
+    loss = trainer.train().training_loss
+    return _result(trainer, model, groups, lr, loss)
 
 
 def learning_rate(learn: Learn, steps_done: int) -> float:
@@ -155,6 +159,21 @@ def _check(groups: list[TrainGroup], learn: Learn, model: torch.nn.Module, refer
 
 
 @contextlib.contextmanager
+def _garbage_apart() -> Iterator[None]:
+    """Collect what a step leaves behind, and only that.
+
+    accelerate collects garbage at every start, which takes 0.2 s over all that was imported unless it is set aside; and a
+    trainer's cycles, kept until Python next looks through everything, were 1 MiB a step.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+
+
+@contextlib.contextmanager
 def _no_trace(model: torch.nn.Module) -> Iterator[None]:
     """Undo everything a trainer does besides changing weights.
 
@@ -169,11 +188,9 @@ def _no_trace(model: torch.nn.Module) -> Iterator[None]:
     patched = base.__dict__.get("forward")
     generators = random.getstate(), numpy.random.get_state(), torch.get_rng_state()
     training = model.training
-    gc.freeze()  # accelerate collects garbage at every start: 0.2 s over all that was imported, unless it is set aside
     try:
         yield
     finally:
-        gc.unfreeze()
         random.setstate(generators[0])
         numpy.random.set_state(generators[1])
         torch.set_rng_state(generators[2])
