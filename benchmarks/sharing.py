@@ -1,11 +1,12 @@
-"""Does sharing help? Own and foreign groups at equal training batch: `python benchmarks/sharing.py` (about 45 minutes on 2 cores).
+"""Does sharing help? Own and foreign groups at equal training batch: `python benchmarks/sharing.py` (under an hour on 2 cores).
 
 Two peers play rounds in one process, blobs handed over directly, everything else as in a real swarm. Each cell is I/J groups a step
-(I + J = 8) over three seeds; the table shows the held-out greedy accuracy (mean over the three tasks) after the last update, its
-standard deviation over seeds and peers, and how far each differs from 8/0 of the same seed. Settings:
+(I + J = 8) over three seeds. The table shows held-out greedy accuracy (mean over tasks): after the last update, with its standard
+deviation over seeds and peers; "curve", its mean over evaluations every ten updates, which tells how soon it rose; and how far both
+differ from 8/0 of the same seed. Settings:
 
 all          every peer draws all three tasks, the shipped base model
-specialists  each peer draws one task only and is tested on both peers' tasks
+specialists  one peer draws additions only, the other letters only; both are tested on both
 rare         a base model that saw 4 % step-by-step texts, where a peer rarely discovers them alone
 mixed        as rare, own and foreign completions of the same question in one group
 
@@ -28,12 +29,14 @@ from pathlib import Path
 RATIOS = ["8/0", "6/2", "4/4", "2/6"]
 SETTINGS = {"all": RATIOS, "specialists": RATIOS, "rare": RATIOS, "mixed": ["6/2", "4/4"]}
 PEERS = 2
+EVERY = 10
+SPECIALTIES = [0, 2]  # places of the two tasks in the recipe
 
 
 def overrides(setting: str, ratio: str, seed: int) -> list[str]:
     own, foreign = ratio.split("/")
-    rules = [f"sharing.own={own}", f"sharing.foreign={foreign}", "sharing.operator_share=1.0", f"seed={seed}", "evaluate.questions=200"]
-    rules += ["answer.questions=12", "critique.groups=2", "resolve.groups=2"]
+    rules = [f"sharing.own={own}", f"sharing.foreign={foreign}", "sharing.operator_share=1.0", f"seed={seed}", "evaluate.questions=100"]
+    rules += ["answer.questions=10", "critique.groups=2", "resolve.groups=2"]
     if setting == "specialists":
         rules.append("sharing.specialists=true")
     if setting == "mixed":
@@ -53,11 +56,12 @@ def play(setting: str, ratio: str, seed: int, updates: int, base: str) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         nodes = [peer(rules, index, Path(folder) / str(index), setting == "specialists") for index in range(PEERS)]
         heldout = nodes[0].stages.mix.heldout(rules.evaluate.questions)
-        tasks = list(heldout)[:PEERS] if setting == "specialists" else list(heldout)
+        tasks = [list(heldout)[i] for i in SPECIALTIES] if setting == "specialists" else list(heldout)
         heldout = {task: heldout[task] for task in tasks}
         before = evaluation.accuracy(nodes[0].stages, heldout)
-        began = time.process_time()
-        for _ in range(updates):
+        used, curve = 0.0, []
+        for update in range(updates):
+            began = time.process_time()
             for node in nodes:
                 this = node.play_round()
                 for other in nodes:
@@ -65,10 +69,11 @@ def play(setting: str, ratio: str, seed: int, updates: int, base: str) -> dict:
                         for stage in STAGES:
                             blob = node.journal.blob(this.number, stage)
                             other.pool.take(node.me, node.operator, str(node.me[0]), node.specialty, stage, this.number, blob, time.time())
-        used = time.process_time() - began
-        after = [evaluation.accuracy(node.stages, heldout) for node in nodes]
+            used += time.process_time() - began
+            if (update + 1) % EVERY == 0 or update + 1 == updates:
+                curve.append([evaluation.accuracy(node.stages, heldout) for node in nodes])
         foreign = [node.totals.foreign / max(1, node.totals.foreign + node.totals.own) for node in nodes]
-    return {"before": before, "after": after, "cpu_s": used / PEERS, "foreign": foreign}
+    return {"before": before, "curve": curve, "cpu_s": used / PEERS, "foreign": foreign}
 
 
 def peer(rules, index: int, folder: Path, specialist: bool):
@@ -82,7 +87,7 @@ def peer(rules, index: int, folder: Path, specialist: bool):
     folder.mkdir()
     stages = Stages(rules, model.load(rules, folder / "cache", "cpu"), Mix(rules, trusted=True))
     me = bytes([index + 1]) * 32
-    return assemble(stages, Trainee(stages.policy, rules, folder / "checkpoints"), folder, me, me[:20], specialty=index if specialist else -1)
+    return assemble(stages, Trainee(stages.policy, rules, folder / "checkpoints"), folder, me, me[:20], specialty=SPECIALTIES[index] if specialist else -1)
 
 
 def rare_base(folder: Path) -> str:
@@ -113,22 +118,33 @@ def table(rows: list[dict], updates: int) -> None:
     """Print what there is."""
     found = {tuple(row["cell"][:3]): row for row in rows if row["cell"][3] == updates}
     print(f"\n{PEERS} peers, {updates} updates, 8 groups of 8 a step; held-out greedy accuracy, mean over tasks")
-    print(f"{'setting':<12} {'I/J':<5} {'before':>6} {'after':>6} {'sd':>6} {'minus 8/0':>10} {'foreign':>8} {'CPU-s/peer':>10} {'seeds':>6}")
+    print(f"{'setting':<12} {'I/J':<4} {'before':>6} {'after':>6} {'sd':>6} {'- 8/0':>7} {'curve':>6} {'- 8/0':>7} {'foreign':>8} {'CPU-s/peer':>10} {'seeds':>6}")
     for setting, ratios in SETTINGS.items():
         for ratio in ratios:
             cells = {seed: row for (s, r, seed), row in found.items() if (s, r) == (setting, ratio)}
-            if not cells:
-                continue
-            after = {seed: [mean(peer) for peer in row["after"]] for seed, row in cells.items()}
-            every = [value for values in after.values() for value in values]
-            alone = {seed: mean([mean(peer) for peer in found[key]["after"]]) for seed in cells if (key := (BASELINE.get(setting, setting), "8/0", seed)) in found}
-            gains = [statistics.mean(after[seed]) - alone[seed] for seed in alone]
-            spread = statistics.stdev(every) if len(every) > 1 else 0.0
-            gain = f"{statistics.mean(gains):+.3f}" if gains else "–"
-            before = statistics.mean(mean(row["before"]) for row in cells.values())
-            foreign = statistics.mean(share for row in cells.values() for share in row["foreign"])
-            cpu = statistics.mean(row["cpu_s"] for row in cells.values())
-            print(f"{setting:<12} {ratio:<5} {before:6.3f} {statistics.mean(every):6.3f} {spread:6.3f} {gain:>10} {foreign:8.2f} {cpu:10.0f} {len(cells):6}")
+            if cells:
+                print(f"{setting:<12} {ratio:<4} {line(cells, {seed: found.get((BASELINE.get(setting, setting), '8/0', seed)) for seed in cells})}")
+
+
+def line(cells: dict[int, dict], alone: dict[int, dict | None]) -> str:
+    """The figures of one row, over seeds."""
+    every = [mean(peer) for row in cells.values() for peer in row["curve"][-1]]
+    pairs = [(cells[seed], other) for seed, other in alone.items() if other]
+    gains = [statistics.mean(measure(row) - measure(other) for row, other in pairs) if pairs else float("nan") for measure in (last, whole)]
+    spread = statistics.stdev(every) if len(every) > 1 else 0.0
+    before = statistics.mean(mean(row["before"]) for row in cells.values())
+    foreign = statistics.mean(share for row in cells.values() for share in row["foreign"])
+    cpu = statistics.mean(row["cpu_s"] for row in cells.values())
+    curve = statistics.mean(map(whole, cells.values()))
+    return f"{before:6.3f} {statistics.mean(every):6.3f} {spread:6.3f} {gains[0]:+7.3f} {curve:6.3f} {gains[1]:+7.3f} {foreign:8.2f} {cpu:10.0f} {len(cells):6}"
+
+
+def last(row: dict) -> float:
+    return statistics.mean(mean(peer) for peer in row["curve"][-1])
+
+
+def whole(row: dict) -> float:
+    return statistics.mean(mean(peer) for point in row["curve"] for peer in point)
 
 
 BASELINE = {"mixed": "rare"}
@@ -140,7 +156,7 @@ def mean(values) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--updates", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(".swarm/benchmarks"))
     parser.add_argument("--quick", action="store_true", help="one seed, 4 updates")

@@ -1,4 +1,4 @@
-"""A task of your own: which of four numbers is the smallest? Copy this file and change three functions.
+"""A task of your own: which of six numbers is the largest? Copy this file and change three functions.
 
 The node runs it without network, without keys and without other files; it may import what is installed. Try it alone
 with `python recipes/own_task.py`.
@@ -10,8 +10,8 @@ import random
 def draw(seed: bytes) -> tuple[str, str]:
     """A question and its reference. The same seed must give the same question on every machine."""
     rng = random.Random(seed)
-    numbers = [rng.randint(10, 99) for _ in range(4)]
-    return "min " + " ".join(map(str, numbers)), str(min(numbers))
+    numbers = [rng.randint(10, 99) for _ in range(6)]
+    return "max " + " ".join(map(str, numbers)), str(max(numbers))
 
 
 def score(question, answer: str) -> float:
