@@ -168,22 +168,22 @@ def test_a_revoked_session_is_forgotten_and_refused(tmp_path):
 
 
 def test_clocks_an_hour_off_are_measured_and_cut_nobody_off(tmp_path):
+    """One peer an hour ahead, one an hour behind; both exchange blobs with a right one (two hours apart is beyond what records allow)."""
     middle = network(tmp_path / "a", lifetime=30.0)
     with started(middle):
         place = ("/ip4/127.0.0.1/tcp/0", "auto", *middle.addresses())
         wrong = [PeerProcess(str(tmp_path / str(hours)), *place, clock_ahead=3600.0 * hours) for hours in (1, -1)]
         try:
-            digests, seen = [middle.publish("answer", round, os.urandom(1000)) for round in range(2)], set()
+            middle.publish("answer", 0, os.urandom(1000))
+            seen = set()
 
-            def heard_by_all():
+            def exchanged():
                 seen.update(arrival.card.name for arrival in middle.arrivals())
-                return len(seen) == 2 and all(len(one.last.get("seen", {})) == 2 for one in wrong)
+                return len(seen) == 2 and all(one.last.get("seen") for one in wrong)
 
-            try:
-                until(heard_by_all, 60, "everybody's blobs at everybody")
-            finally:
-                print([one.last for one in wrong], middle.status())
-            assert wrong[0].last["skew"] > 3500 and wrong[1].last["skew"] < -3500 and len(digests) == 2
+            until(exchanged, 60, "everybody's blobs")
+            assert wrong[0].last["skew"] > 3500 and wrong[1].last["skew"] < -3500
+            assert not middle.status().dropped
         finally:
             for one in wrong:
                 one.close()

@@ -20,7 +20,7 @@ import msgpack
 
 from swarm.errors import Refused
 from swarm.network.frames import within
-from swarm.records import Shelf, read
+from swarm.records import SKEW_S, Shelf, read
 from swarm.seeds import derive
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ MAX_ENTRIES = 64  # shelves a bucket may hold before the most crowded operator l
 MAX_KEYS = 1024  # buckets one node holds for others: 64 MiB at the very worst
 MAX_LEVEL = 16
 WIRE_SLACK = 8  # bytes that msgpack puts around a shelf
-HORIZON_S = 3600  # no announcement may outlive this
+HORIZON_S = SKEW_S + 1800  # no announcement may outlive this, by a clock that may be as wrong as records allow
 REMEMBERED = 8192  # verdicts on wires that were already checked
-GET_S = 15.0
+GET_S = 8.0
 
 
 def bucket_key(swarm: bytes, level: int, index: int) -> bytes:
