@@ -43,8 +43,9 @@ def heard(view: View) -> str:
     """`heard 2 peers, used 14 groups, dropped 3 (zero advantage 3)`; a lone node says so."""
     groups = view.beat.groups
     dropped = "; ".join(f"{plain(reason, 30)} {count}" for reason, count in sorted(groups.dropped.items(), key=lambda item: -item[1])[:3])
-    lone = "heard nobody: training alone" if not view.beat.peers_heard else f"heard {view.beat.peers_heard} peer{'s' * (view.beat.peers_heard != 1)}"
-    return f"{lone}, used {groups.used} groups, dropped {sum(groups.dropped.values())}" + (f" ({dropped})" if dropped else "")
+    count = view.beat.peers_heard
+    who = f"heard {count} peer{'s' * (count != 1)}" if count else "heard nobody: training alone" if view.beat.round else "heard nobody yet"
+    return f"{who}, used {groups.used} groups, dropped {sum(groups.dropped.values())}" + (f" ({dropped})" if dropped else "")
 
 
 def figures(view: View) -> list[str]:
