@@ -57,11 +57,6 @@ class Journal:
         """Mean reward of the own answers to a question, while remembered (not over a restart)."""
         return self._rewards.get((round, index))
 
-    def said(self, round: int, index: int, answer: str | None) -> bool:
-        """Whether `answer` is among the own answers to that question."""
-        group = self.answer(round, index)
-        return group is not None and any(rollout.text == answer for rollout in group.rollouts)
-
     def forget_before(self, round: int) -> None:
         """Drop what is older than `rounds` rounds."""
         oldest = round - self.rounds

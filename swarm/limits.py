@@ -9,6 +9,7 @@ are watched by the supervisor, `--max-upload` by the network.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import time
@@ -145,6 +146,12 @@ class Governor:
         times = psutil.cpu_times()
         busy = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
         return self._clock(), busy, _cpu_of_family(self._family)
+
+
+def give_back_memory() -> None:
+    """Return freed pages to the system (glibc keeps them otherwise), so that a node's memory does not creep up over rounds."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library, which has no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def own_cpu_s() -> float:

@@ -131,10 +131,13 @@ class Node:
         received: dict[tuple[int, int, str], list[Shared]] = {}
         for shared in self.pool.about_me("resolve"):
             about = shared.group
-            if self.journal.said(about.round, about.index, about.answer):
-                received.setdefault((about.round, about.index, about.answer or ""), []).append(shared)
-            else:
+            mine = self.journal.answer(about.round, about.index)
+            if mine is None:
+                self.pool.refuse("critique too late", "resolve", shared)
+            elif about.answer not in [rollout.text for rollout in mine.rollouts]:
                 self.pool.refuse("not my answer", "resolve", shared)
+            else:
+                received.setdefault((about.round, about.index, about.answer), []).append(shared)
         drafts = []
         for round, index, answer in draw.sample(sorted(received), min(self.recipe.resolve.groups, len(received))):
             critics = received[round, index, answer]

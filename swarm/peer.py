@@ -197,7 +197,7 @@ def assemble(
     rules, bounds = stages.recipe, Limits.of(stages.recipe)
     pool = Pool(me, rules.sharing.freshness, bounds, {stages.epoch_seed}, rules.sharing.specialists)
     pool.load(folder / "pool.msgpack")
-    journal = Journal(folder / "own", me, bounds, rules.sharing.freshness + 1)
+    journal = Journal(folder / "own", me, bounds, 2 * rules.sharing.freshness + 1)  # an answer, then its critique, may each be that old
     presence = presence or Presence(folder / heartbeat.FILE, Heartbeat())
     governor = governor or Governor(HardwareLimits())
     written = metrics.Metrics(folder, trainee.round)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from swarm.heartbeat import GroupCounts, Heartbeat, Reach
-from swarm.limits import own_cpu_s
+from swarm.limits import give_back_memory, own_cpu_s
 from swarm.names import plain
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Presence:
         """What the process can tell of a round that began at `started` (monotonic); `tokens` were sampled since the process began."""
         seconds, sampled = time.monotonic() - started, tokens - self._tokens
         self._tokens = tokens
+        give_back_memory()
         return {
             "heard": self.beat.peers_heard,
             "dropped": dict(dropped),
@@ -107,7 +108,7 @@ class Presence:
             "seconds": round(seconds, 3),
             "cpu_s": round(self.cpu_s, 2),
             "tokens_per_s": round(sampled / seconds, 1),
-            "memory_mb": self.beat.memory_mb,
+            "memory_mb": _memory_mb(),
             "time": round(time.time(), 3),
         }
 
@@ -129,6 +130,11 @@ class Presence:
 
     def _write(self) -> None:
         self._written = time.monotonic()
-        self.beat.memory_mb = round(psutil.Process().memory_info().rss / 2**20, 1)
+        self.beat.memory_mb = _memory_mb()
         self.beat.cpu_s = round(self.cpu_s, 2)
         self.beat.write(self.path)
+
+
+def _memory_mb() -> float:
+    """Resident memory of this process, MiB."""
+    return round(psutil.Process().memory_info().rss / 2**20, 1)
