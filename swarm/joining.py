@@ -11,7 +11,7 @@ from swarm import settings
 from swarm.errors import Refused
 from swarm.recipe import MAX_BYTES
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 45.0
 
 
 def fetch_recipe(folder: Path) -> None:
