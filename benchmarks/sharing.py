@@ -2,7 +2,7 @@
 
 Two peers play rounds in one process, blobs handed over directly, everything else as in a real swarm. Each cell is I/J groups a step
 (I + J = 8) over three seeds. The table shows held-out greedy accuracy (mean over tasks): after the last update, with its standard
-deviation over seeds and peers; "curve", its mean over evaluations every ten updates, which tells how soon it rose; and how far both
+deviation over seeds and peers; "curve", its mean over evaluations every eight updates, which tells how soon it rose; and how far both
 differ from 8/0 of the same seed. Settings:
 
 all          every peer draws all three tasks, the shipped base model
@@ -29,7 +29,7 @@ from pathlib import Path
 RATIOS = ["8/0", "6/2", "4/4", "2/6"]
 SETTINGS = {"all": RATIOS, "specialists": RATIOS, "rare": RATIOS, "mixed": ["6/2", "4/4"]}
 PEERS = 2
-EVERY = 10
+EVERY = 8
 SPECIALTIES = [0, 2]  # places of the two tasks in the recipe
 
 
@@ -156,7 +156,7 @@ def mean(values) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=40)
+    parser.add_argument("--updates", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(".swarm/benchmarks"))
     parser.add_argument("--quick", action="store_true", help="one seed, 4 updates")
