@@ -7,7 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$here/.venv
-export SWARM_HOME=${SWARM_HOME:-$here/.swarm} PIP_DISABLE_PIP_VERSION_CHECK=1
+export SWARM_HOME=${SWARM_HOME:-$here/.swarm} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
 say() { printf 'run_swarm: %s\n' "$*" >&2; }
 

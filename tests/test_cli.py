@@ -284,6 +284,16 @@ def test_what_a_recipe_from_the_network_may_name(tmp_path):
     admission.admit(recipe.parse(SMALL | {"tasks": [data]}), allow_hub=True)
 
 
+def test_libraries_keep_their_files_below_swarm_home(home, monkeypatch):
+    for variable in ("HF_HOME", "MPLCONFIGDIR"):
+        monkeypatch.setenv(variable, "")  # so that it is put back after the test
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr(sys, "argv", ["swarm", "--version"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert all(os.environ[variable].startswith(str(home)) for variable in ("HF_HOME", "MPLCONFIGDIR"))
+
+
 def test_no_command_ever_asks(home):
     started = time.monotonic()
     for words in (["identity", "create"], ["identity", "create", "--ask-passphrase"]):

@@ -6,13 +6,14 @@ child process) does. Exit codes are those of `swarm.errors`.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 import swarm
-from swarm import errors
+from swarm import errors, runs
 from swarm.cli import doctor, evaluate, identity, invite, join, node, recipes, status, up
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
@@ -53,6 +54,8 @@ def _root(
 
 
 def main() -> None:
-    """Entry point: runs a command inside the one error boundary."""
+    """Entry point: runs a command inside the one error boundary. Libraries keep their files below $SWARM_HOME as well."""
+    for variable, folder in (("HF_HOME", "huggingface"), ("MPLCONFIGDIR", "matplotlib")):
+        os.environ.setdefault(variable, str(runs.home() / "cache" / folder))
     with errors.boundary():
         app(args=sys.argv[1:], prog_name="swarm")
