@@ -94,12 +94,14 @@ def rare_base(folder: Path) -> str:
     """A base model like the shipped one, but with 4 % step-by-step texts; made once (about 6 minutes)."""
     if not (folder / "config.json").exists():
         print("pre-training the base model with few step-by-step texts (once)", flush=True)
-        subprocess.run([sys.executable, "-m", "swarm.policy.base.pretrain", "--out", str(folder), "--share", "0.04"], check=True, env=environment())
+        command = [sys.executable, "-m", "swarm.policy.base.pretrain", "--out", str(folder), "--share", "0.04"]
+        subprocess.run(command, check=True, env=environment())
     return str(folder)
 
 
 def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    quiet = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    return os.environ | quiet | {"PYTHONPATH": str(Path(__file__).parent.parent)}
 
 
 def run(cell: tuple[str, str, int], updates: int, base: str, kept: Path) -> None:
@@ -118,7 +120,8 @@ def table(rows: list[dict], updates: int) -> None:
     """Print what there is."""
     found = {tuple(row["cell"][:3]): row for row in rows if row["cell"][3] == updates}
     print(f"\n{PEERS} peers, {updates} updates, 8 groups of 8 a step; held-out greedy accuracy, mean over tasks")
-    print(f"{'setting':<12} {'I/J':<4} {'before':>6} {'after':>6} {'sd':>6} {'- 8/0':>7} {'curve':>6} {'- 8/0':>7} {'foreign':>8} {'CPU-s/peer':>10} {'seeds':>6}")
+    heads = f"{'before':>6} {'after':>6} {'sd':>6} {'- 8/0':>7} {'curve':>6} {'- 8/0':>7} {'foreign':>8} {'CPU-s/peer':>10} {'seeds':>6}"
+    print(f"{'setting':<12} {'I/J':<4} {heads}")
     for setting, ratios in SETTINGS.items():
         for ratio in ratios:
             cells = {seed: row for (s, r, seed), row in found.items() if (s, r) == (setting, ratio)}
@@ -136,7 +139,8 @@ def line(cells: dict[int, dict], alone: dict[int, dict | None]) -> str:
     foreign = statistics.mean(share for row in cells.values() for share in row["foreign"])
     cpu = statistics.mean(row["cpu_s"] for row in cells.values())
     curve = statistics.mean(map(whole, cells.values()))
-    return f"{before:6.3f} {statistics.mean(every):6.3f} {spread:6.3f} {gains[0]:+7.3f} {curve:6.3f} {gains[1]:+7.3f} {foreign:8.2f} {cpu:10.0f} {len(cells):6}"
+    accuracy = f"{before:6.3f} {statistics.mean(every):6.3f} {spread:6.3f} {gains[0]:+7.3f} {curve:6.3f} {gains[1]:+7.3f}"
+    return f"{accuracy} {foreign:8.2f} {cpu:10.0f} {len(cells):6}"
 
 
 def last(row: dict) -> float:

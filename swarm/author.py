@@ -46,10 +46,7 @@ class Author:
         noise = [self._seeds(round, purpose or stage, index) for index in range(len(drafts))]
         samples = self._sample(stage, prompts, noise, progress)
         self.tokens += sum(len(sample.ids) for group in samples for sample in group)
-        if stage == "critique":
-            rollouts = self._judge(prompts, samples, noise)
-        else:
-            rollouts = [[self._rollout(sample) for sample in group] for group in samples]
+        rollouts = self._judge(prompts, samples, noise) if stage == "critique" else [[self._rollout(s) for s in group] for group in samples]
         groups = [replace(draft.group, rollouts=tuple(rows)) for draft, rows in zip(drafts, rollouts, strict=True)]
         return self._forecast(groups, drafts) if stage == "resolve" else groups
 

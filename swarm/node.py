@@ -186,7 +186,8 @@ class Node:
         if self.evaluate and self.recipe.evaluate.every and this.number % self.recipe.evaluate.every == 0:
             this.row["accuracy"] = self.evaluate()
         self.presence.enter("save")
-        this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | self.presence.round_row(this.started, self.author.tokens, this.dropped)
+        made = self.presence.round_row(this.started, self.author.tokens, this.dropped)
+        this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | made
         self.totals.add(this.row)
         self.pool.save(self.folder / "pool.msgpack")
         self.trainee.save({"totals": self.totals.as_dict(), "cpu_s": self.presence.cpu_s})

@@ -20,7 +20,8 @@ SETTLED = 3  # rounds that a swarm may take to find together
 
 def stage(name: str, scored: list[Scored], seconds: float, tokens: int, journal: Journal) -> dict[str, Any]:
     """One stage: groups, mean reward, wall seconds, tokens sampled; and what only that stage can tell."""
-    row: dict[str, Any] = {"groups": len(scored), "reward": mean([r for s in scored for r in s.rewards]), "seconds": round(seconds, 3), "tokens": tokens}
+    reward = mean([r for s in scored for r in s.rewards])
+    row: dict[str, Any] = {"groups": len(scored), "reward": reward, "seconds": round(seconds, 3), "tokens": tokens}
     if name == "critique":
         # A critique's reward is 1 exactly where its label is right, so reward and label tell which label would have been.
         right = [(reward > 0.5) == bool(rollout.label) for s in scored for rollout, reward in zip(s.group.rollouts, s.rewards, strict=True)]
@@ -35,7 +36,7 @@ def learned(batch: Batch, result: StepResult, name_of: Callable[[bytes], str], m
     """What the optimizer step did, and whose groups it was."""
     by_stage: Counter[str] = Counter()
     by_author: Counter[str] = Counter()
-    for (origin, stage_name, author), count in batch.used.items():
+    for (_, stage_name, author), count in batch.used.items():
         by_stage[stage_name] += count
         if author != me:
             by_author[name_of(author)] += count

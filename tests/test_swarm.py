@@ -13,7 +13,8 @@ import pytest
 
 from swarm import metrics
 
-QUICK = ["evaluate.questions=10", "answer.questions=4", "critique.groups=2", "resolve.groups=2", "sharing.own=5", "sharing.foreign=3", "sharing.operator_share=0.5"]
+QUICK = ["evaluate.questions=10", "answer.questions=4", "critique.groups=2", "resolve.groups=2"]
+QUICK += ["sharing.own=5", "sharing.foreign=3", "sharing.operator_share=0.5"]
 PATIENCE_S = 150.0
 
 
@@ -24,7 +25,7 @@ class Command:
         home.mkdir(exist_ok=True)
         self.home = home
         environment = os.environ | {"SWARM_HOME": str(home), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-        self.log = open(home / "log", "wb")
+        self.log = open(home / "log", "wb")  # noqa: SIM115 closed by stop()
         self.process = subprocess.Popen([sys.executable, "-m", "swarm.cli", *arguments], stdout=self.log, stderr=self.log, env=environment)
 
     def folder(self, peer: int = 0) -> Path:
@@ -67,7 +68,8 @@ def three(tmp_path_factory):
     commands = [Command(root / "a", "up", "local", "--peers", "1", "--plain", "run.rounds=100000", *QUICK)]
     try:
         wait_for(lambda: commands[0].beat()["round"] >= 1, commands)
-        invited = subprocess.run([sys.executable, "-m", "swarm.cli", "invite"], env=os.environ | {"SWARM_HOME": str(root / "a")}, capture_output=True, text=True)
+        home = os.environ | {"SWARM_HOME": str(root / "a")}
+        invited = subprocess.run([sys.executable, "-m", "swarm.cli", "invite"], env=home, capture_output=True, text=True)
         invite = invited.stdout.split()[0]
         commands += [Command(root / name, "join", invite, "--plain") for name in ("b", "c")]
         wait_for(lambda: all(c.beat()["peers_heard"] == 2 and c.beat()["groups"]["used"] > 0 for c in commands), commands, 2 * PATIENCE_S)

@@ -80,7 +80,8 @@ class Corpus:
         verdict = "right" if right else "wrong"
         if kind < 0.85:
             return f"{question.prompt} {answer}?", self.manner(question) + ">" + verdict
-        said = "".join(f" {verdict if self.random.random() < 0.8 else self.random.choice(['right', 'wrong'])}" for _ in range(self.random.randint(1, 3)))
+        critics = range(self.random.randint(1, 3))
+        said = "".join(f" {verdict if self.random.random() < 0.8 else self.random.choice(['right', 'wrong'])}" for _ in critics)
         return f"{question.prompt} {answer}{said}", self.manner(question) + ">" + question.reference
 
     def question(self) -> Any:
