@@ -24,7 +24,7 @@ def measure(folder: Path, questions: int | None = None) -> dict[str, Any]:
     rules = recipe.from_bytes(told.recipe.read_bytes())
     torch.set_num_threads(told.threads)
     with Mix(rules, allow_code=told.allow_code, trusted=told.trusted, folder=told.recipe_folder) as mix:
-        trainee = Trainee(model.load(rules, told.cache, told.device), rules, folder / "checkpoints")
+        trainee = Trainee(model.load(rules, told.cache, told.torch_device(), foreign=not told.trusted), rules, folder / "checkpoints")
         trainee.resume()
         stages = Stages(rules, trainee.policy, mix)
         heldout = mix.heldout(questions or rules.evaluate.questions)

@@ -73,6 +73,14 @@ class NodeSettings(BaseModel):
         part.write_text(self.model_dump_json(indent=1))
         os.replace(part, folder / FILE)
 
+    def torch_device(self) -> str:
+        """The device itself: `auto` is a GPU where PyTorch sees one (peers take turns), else the CPU. Loads PyTorch."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return f"cuda:{self.index % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
+
     def boot_addresses(
         self, timeout_s: float = 120.0, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
     ) -> list[str]:
