@@ -86,8 +86,8 @@ def peer(rules, index: int, folder: Path, specialist: bool):
 
     folder.mkdir()
     stages = Stages(rules, model.load(rules, folder / "cache", "cpu"), Mix(rules, trusted=True))
-    me = bytes([index + 1]) * 32
-    return assemble(stages, Trainee(stages.policy, rules, folder / "checkpoints"), folder, me, me[:20], specialty=SPECIALTIES[index] if specialist else -1)
+    me, specialty = bytes([index + 1]) * 32, SPECIALTIES[index] if specialist else -1
+    return assemble(stages, Trainee(stages.policy, rules, folder / "checkpoints"), folder, me, me[:20], specialty=specialty)
 
 
 def rare_base(folder: Path) -> str:

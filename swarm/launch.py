@@ -24,6 +24,7 @@ from swarm.supervisor import NODE, Child
 
 SESSION_S = 30 * 86_400  # sessions are minted anew at every start
 MAX_LOCAL = 1000
+MANY = 100  # the comparison run is ended by its processor seconds, not by its rounds
 FETCH = (*NODE[:-1], "fetch")
 
 
@@ -133,7 +134,7 @@ def prepare_alone(run: Run, recipe: Recipe, choices: Choices, cpu_s: float) -> C
     shutil.copyfile(run.peer(0) / "session.bin", folder / "session.bin")
     os.chmod(folder / "session.bin", 0o600)
     settings = _settings(run, recipe, choices, 0, 0 if recipe.sharing.specialists else -1)
-    settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "session": folder / "session.bin", "siblings": []})
+    settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "rounds": MANY * recipe.run.rounds, "session": folder / "session.bin", "siblings": []})
     settings.save(folder)
     return Child(0, folder, NODE)
 

@@ -147,9 +147,7 @@ def _policy(rules: Recipe, chosen: NodeSettings) -> Policy:
     from swarm.policy import model
 
     torch.set_num_threads(chosen.threads)
-    gpu = chosen.device == "auto" and torch.cuda.is_available()
-    device = "cuda:0" if gpu else "cpu" if chosen.device == "auto" else chosen.device
-    return model.load(rules, chosen.cache, device, foreign=not chosen.trusted)
+    return model.load(rules, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
 
 
 def _trainee(policy: Policy, rules: Recipe, folder: Path, presence: Presence) -> Trainee:

@@ -25,7 +25,7 @@ SAME = 1e-6  # rewards that differ by less are equal
 WINDOW = 4  # tokens: a planted string is short, so the mean over a whole rollout would hide it
 
 IMPROBABLE, TOO_LONG, NO_ADVANTAGE = "improbable", "too long", "no advantage"
-OWN_NO_ADVANTAGE, OPERATOR_SHARE = "own, no advantage", "operator share"
+OWN_NO_ADVANTAGE, OPERATOR_SHARE = "no advantage (own)", "operator share"
 
 
 @dataclass(frozen=True)
