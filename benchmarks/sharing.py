@@ -49,10 +49,12 @@ def play(setting: str, ratio: str, seed: int, updates: int, base: str) -> dict:
     import torch
 
     from swarm import evaluation, recipe
+    from swarm.policy import weights
     from swarm.seeds import STAGES
 
     torch.set_num_threads(1)
-    rules = recipe.load("local", [*overrides(setting, ratio, seed), *([f"model.source=path:{base}"] if base else [])])
+    other = [f"model.source=path:{base}", f"model.digest={weights.digest(Path(base))}"] if base else []
+    rules = recipe.load("local", [*overrides(setting, ratio, seed), *other])
     with tempfile.TemporaryDirectory() as folder:
         nodes = [peer(rules, index, Path(folder) / str(index), setting == "specialists") for index in range(PEERS)]
         heldout = nodes[0].stages.mix.heldout(rules.evaluate.questions)

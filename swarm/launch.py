@@ -134,7 +134,8 @@ def prepare_alone(run: Run, recipe: Recipe, choices: Choices, cpu_s: float) -> C
     shutil.copyfile(run.peer(0) / "session.bin", folder / "session.bin")
     os.chmod(folder / "session.bin", 0o600)
     settings = _settings(run, recipe, choices, 0, 0 if recipe.sharing.specialists else -1)
-    settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "rounds": MANY * recipe.run.rounds, "session": folder / "session.bin", "siblings": []})
+    rounds = MANY * recipe.run.rounds
+    settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "rounds": rounds, "session": folder / "session.bin", "siblings": []})
     settings.save(folder)
     return Child(0, folder, NODE)
 
