@@ -166,7 +166,10 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
     from swarm.network import Network, NetworkSettings
 
     presence.state("starting", "the network")
-    terms = NetworkSettings(**chosen.network.for_network() | {"boot": tuple(chosen.boot_addresses()), "max_upload": chosen.limits.max_upload or 0})
+    own = {"boot": tuple(chosen.boot_addresses()), "max_upload": chosen.limits.max_upload or 0}
+    if chosen.limits.max_disk is not None:
+        own["max_disk"] = chosen.limits.max_disk // 2  # the other half is for checkpoints, the journal and the model
+    terms = NetworkSettings(**chosen.network.for_network() | own)
     network = Network(session, folder / "network", terms, rules)
     network.start()
     try:

@@ -29,6 +29,7 @@ class Presence:
         self._written, self._entered = 0.0, time.monotonic()
         self._usual: dict[str, float] = {}
         self._tokens = 0
+        self._twin_shown = False
 
     @property
     def stage(self) -> str:
@@ -83,6 +84,9 @@ class Presence:
         if network is None:
             return
         status = network.status()
+        if status.twin and not self._twin_shown:
+            self._twin_shown = True
+            self.warn("this identity also runs somewhere else, started later", "others follow that one: stop one, or take another identity")
         refused = Counter(status.dropped) + pool.refused
         counts = dict(refused.most_common(20))
         self.beat.peers_heard, self.beat.addresses = len(status.heard), network.addresses()
