@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgpack
+from blake3 import blake3
 
 from swarm.disk import replace
 from swarm.errors import Refused
@@ -79,6 +80,9 @@ class Pool:
         if round <= author.newest - self.freshness:
             self.refused["stale"] += 1
             return 0
+        if author.raw.get((stage, round), data) != data:
+            self.refused["changed"] += 1  # a second story about one stage would get more groups looked at than one blob holds
+            return 0
         author.newest, author.heard = max(author.newest, round), at
         author.operator, author.name, author.specialty = operator, name, specialty
         author.blobs[stage, round] = [Shared(peer, operator, name, round, group) for group in groups]
@@ -122,19 +126,19 @@ class Pool:
         ]
         kept = {s.key for a in self._authors.values() for rows in a.blobs.values() for s in rows}
         used = {use: [list(key) for key in keys & kept] for use, keys in self._used.items()}
-        replace(path, msgpack.packb([1, blobs, used]))
+        content = msgpack.packb([blobs, used])
+        replace(path, _seal(content) + content)
 
     def load(self, path: Path) -> None:
         """Take back what `save` wrote; a missing file is an empty pool, a damaged one is counted and left out."""
         if not path.exists():
             return
-        try:
-            version, blobs, used = msgpack.unpackb(path.read_bytes(), use_list=False, strict_map_key=False)
-            if version != 1:
-                raise ValueError(version)
-        except (ValueError, msgpack.UnpackException):
+        whole = path.read_bytes()
+        seal, content = whole[:32], whole[32:]
+        if seal != _seal(content):
             self.refused["damaged pool file"] += 1
             return
+        blobs, used = msgpack.unpackb(content, use_list=False)
         for peer, operator, name, specialty, stage, round, data, at in blobs:
             self.take(peer, operator, name, specialty, stage, round, data, at)
         for use, keys in used.items():
@@ -159,3 +163,8 @@ class Pool:
         for group in groups:
             if not self.specialists and group.specialty != -1 or self.specialists and group.asker == author and group.specialty != specialty:
                 raise Refused("specialty")
+
+
+def _seal(content: bytes) -> bytes:
+    """32 bytes that tell a whole file of this format from a damaged one."""
+    return blake3(b"openswarm/pool/2" + content).digest()
