@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from swarm.told import Totals
 
 OFTEN_S = 0.5
+PULSE_S = 3.0
 
 
 class Presence:
@@ -30,6 +32,7 @@ class Presence:
         self._usual: dict[str, float] = {}
         self._tokens = 0
         self._twin_shown = False
+        self._lock = threading.Lock()
 
     @property
     def stage(self) -> str:
@@ -60,6 +63,10 @@ class Presence:
             self._usual[self.beat.stage] = now - self._entered
         self._entered, self.beat.stage = now, stage
         self.progress(0.0)
+
+    def keep_fresh(self) -> None:
+        """From now on the file is written every `PULSE_S` by a thread too: a long optimizer step must not look like a dead process."""
+        threading.Thread(target=self._pulse, name="presence", daemon=True).start()
 
     def progress(self, share: float) -> None:
         """`share` of the stage (0 to 1) is done."""
@@ -128,15 +135,24 @@ class Presence:
         beat.groups = GroupCounts(own=totals.own, used=totals.foreign, dropped=dict(totals.dropped))
         self._write()
 
+    def _pulse(self) -> None:
+        while True:
+            time.sleep(PULSE_S)
+            spent, usual = time.monotonic() - self._entered, self._usual.get(self.beat.stage)
+            if self.beat.stage == "learn" and usual:  # the trainer reports nothing on the way: as far as it was last time
+                self.beat.stage_done, self.beat.stage_eta_s = min(0.95, spent / usual), max(0.0, usual - spent)
+            self._write()
+
     def _write_sometimes(self) -> None:
         if time.monotonic() - self._written >= OFTEN_S:
             self._write()
 
     def _write(self) -> None:
-        self._written = time.monotonic()
-        self.beat.memory_mb = _memory_mb()
-        self.beat.cpu_s = round(self.cpu_s, 2)
-        self.beat.write(self.path)
+        with self._lock:
+            self._written = time.monotonic()
+            self.beat.memory_mb = _memory_mb()
+            self.beat.cpu_s = round(self.cpu_s, 2)
+            self.beat.write(self.path)
 
 
 def _memory_mb() -> float:

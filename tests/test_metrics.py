@@ -1,6 +1,7 @@
 """What a node writes down about itself: metrics that survive a kill, totals that survive a restart, a journal that stays bounded."""
 
 import json
+import time
 
 import pytest
 
@@ -76,3 +77,15 @@ def test_a_heartbeat_says_stage_progress_and_processor_time_of_all_starts(tmp_pa
     beat = read_beat(tmp_path / "heartbeat.json")
     assert (beat.round, beat.state) == (7, "evaluating") and beat.cpu_s > 100.0
     assert "\x1b" not in beat.warnings[-1].text
+
+
+def test_a_long_step_does_not_look_like_a_dead_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("swarm.presence.PULSE_S", 0.05)
+    presence = Presence(tmp_path / "heartbeat.json", Heartbeat())
+    presence.enter("learn")
+    presence.enter("save")
+    presence.enter("learn")
+    first = read_beat(tmp_path / "heartbeat.json").updated
+    presence.keep_fresh()
+    time.sleep(0.5)
+    assert read_beat(tmp_path / "heartbeat.json").updated > first
