@@ -24,6 +24,7 @@ from swarm.ui.lines import eta, headline, one_line, warning
 
 NOTES = 4  # last sentences of the supervisor below the peers
 LINES_OF_A_PEER = 4
+PROGRESS_S = 5.0  # between two signs of life while everything loads
 FRAME = 4  # lines around the peers: title, rule, footer
 IMPORTS = "loading PyTorch and hivemind (10-20 s)"
 LOSS = "loss is near 0 by construction: a group's advantages add up to 0; watch reward and accuracy"
@@ -42,8 +43,7 @@ class PlainLines:
         self._title = title
         self._shown: dict[int, tuple[str, int]] = {}
         self._warned: dict[int, float] = {}
-        self._begun = time.monotonic()
-        self._next_progress = 5.0
+        self._begun = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
         self.say(self._title)
@@ -61,10 +61,12 @@ class PlainLines:
         """Print what is new."""
         for view in views:
             self._show_peer(view)
-        waited = time.monotonic() - self._begun
-        if waited > self._next_progress and all(view.beat.state == "starting" for view in views):
-            self._next_progress += 5.0
-            self.say(f"still loading, {waited:.0f} s")
+        now = time.monotonic()
+        if any(view.beat.state != "starting" for view in views):
+            self._begun = self._said = now  # whatever loads later (a peer started again, the comparison run) is timed from here
+        elif now - self._said > PROGRESS_S:
+            self._said = now
+            self.say(f"still loading, {now - self._begun:.0f} s")
 
     def _show_peer(self, view: View) -> None:
         state = (view.beat.state, view.beat.round)
