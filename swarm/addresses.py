@@ -1,7 +1,8 @@
 """Multiaddresses: the short grammar of those we dial, announce and listen on, and who can reach them.
 
 A dialable one ends in a peer id: `/ip4/203.0.113.7/tcp/4001/p2p/Qm...`, possibly through a relay
-(`.../p2p/RELAY/p2p-circuit/p2p/PEER`). Anything outside the grammar is refused before a library sees it.
+(`.../p2p/RELAY/p2p-circuit/p2p/PEER`). Anything outside the grammar is refused before a library sees it. A few of one peer
+travel as a msgpack list of strings.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from swarm.errors import InputError
+import msgpack
+
+from swarm.errors import InputError, Refused
 
 LONGEST = 300
+FEW = 4  # addresses of one peer that travel together
+PACKED = FEW * (LONGEST + 3) + 1  # bytes they have at most
 
 _HOST = r"/(?:ip4/[0-9.]{7,15}|ip6/[0-9a-fA-F:.]{2,45}|dns[46]?/[A-Za-z0-9.-]{1,253})"
 _PORT = r"/(?:tcp|udp)/[0-9]{1,5}(?:/quic(?:-v1)?)?"
@@ -34,6 +39,26 @@ def listening(text: str, flag: str) -> str:
         family = "ip6" if match["six"] else "ip4" if host.replace(".", "").isdigit() else "dns4"
         address = f"/{family}/{host}/tcp/{match['port'] or 0}"
     return _check(address, _LISTENING, f"{flag} {_shown(text)} is no address", "for example 0.0.0.0:4001, [::]:4001 or /ip4/0.0.0.0/tcp/4001")
+
+
+def pack(found: list[str]) -> bytes:
+    """The first few of a peer's addresses as they travel."""
+    return msgpack.packb(found[:FEW])
+
+
+def unpack(data: bytes) -> list[str]:
+    """The dialable addresses that somebody sent, at least one, all of one peer. Raises Refused("oversize" | "malformed")."""
+    if len(data) > PACKED:
+        raise Refused("oversize", f"{len(data)} bytes of addresses")
+    try:
+        found = msgpack.unpackb(data, max_array_len=FEW, max_map_len=0, max_ext_len=0, max_bin_len=0)
+        if type(found) is not list or not all(type(address) is str and dialable(address) for address in found):
+            raise ValueError("not a list of addresses")
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException, InputError):
+        raise Refused("malformed", "these are no addresses of a peer") from None
+    if len({address.rpartition("/p2p/")[2] for address in found}) != 1:
+        raise Refused("malformed", "these are not the addresses of one peer")
+    return found
 
 
 def scope(address: str) -> str:

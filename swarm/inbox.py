@@ -6,6 +6,7 @@ Bounded whatever arrives: the newest sequence is kept for the last 16,384 author
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Container
 
 from blake3 import blake3
 
@@ -45,6 +46,11 @@ class Inbox:
             self.dropped[error.reason] += 1
             raise
         return record
+
+    @property
+    def revoked(self) -> Container[tuple[bytes, bytes]]:
+        """(operator, session address) of sessions that no longer speak for anyone; safe to ask from any thread."""
+        return self._revoked
 
     def take(self, data: bytes, kind: type[Kind], now: float) -> Kind | None:
         """Like `read`, but None where the record was refused."""

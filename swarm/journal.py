@@ -48,6 +48,14 @@ class Journal:
         """Write the list of what a round's step was trained on."""
         replace(self.folder / f"{round:08d}-batch.blob", blob)
 
+    def keep_average(self, round: int, event: bytes | None) -> None:
+        """Write the signed event of a round's averaging; None takes away what a round that was cut off left."""
+        path = self.folder / f"{round:08d}-average.blob"
+        if event is None:
+            path.unlink(missing_ok=True)
+        else:
+            replace(path, event)
+
     def keep_rewards(self, round: int, scored: list[Scored]) -> None:
         """Remember the mean reward of own answers, to compare with their resolutions."""
         for each in scored:

@@ -1,8 +1,9 @@
 """One node: the whole story of a round, top to bottom. Runs as a process of its own, started by `swarm up` and `swarm join`.
 
 A round is: answer own questions, judge answers of others, answer again with the judgements received, and take one optimizer step
-on own and shared groups. Each stage publishes its groups and uses what is fresh from others; nobody is waited for. State on disk
-is whole at the end of every round, and the blobs of a round that was cut off are used again, so the same command carries on.
+on own and shared groups; recipes may add an averaging of weights. Each stage publishes its groups and uses what is fresh from others;
+nobody is waited for. State on disk is whole at the end of every round, and the blobs of a round that was cut off are used again, so the
+same command carries on.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from swarm.network.pool import Pool, Shared
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
+    from swarm.averaging import Averaging
     from swarm.journal import Journal
     from swarm.limits import Governor
     from swarm.metrics import Metrics
@@ -61,6 +63,7 @@ class Node:
     governor: Governor
     folder: Path
     evaluate: Callable[[], dict[str, float]] | None = None  # held-out accuracy by task, asked every `evaluate.every` rounds
+    averaging: Averaging | None = None  # where the recipe averages and there is a network
 
     def __post_init__(self) -> None:
         self.recipe = self.stages.recipe
@@ -84,6 +87,7 @@ class Node:
         self.stage(this, "resolve", self.criticised_answers)
         self.hear()
         self.learn(this)
+        self.average(this)
         self.keep(this)
         return this
 
@@ -91,7 +95,10 @@ class Node:
         """Take in what arrived from others since the last look."""
         self.governor.pause_if_needed(self.presence.stage)
         for arrival in self.network.arrivals() if self.network else ():
-            self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at)
+            if self.averaging is not None and arrival.stage == seeds.AVERAGE:
+                self.averaging.hear(arrival, self.pool.refused)
+            else:
+                self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at)
         self.presence.network(self.network, self.pool)
 
     def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
@@ -155,8 +162,16 @@ class Node:
         groups = [self.stages.for_training(scored, self.me) for scored in batch.groups]
         result = self.trainee.step(groups, seeds.derive("step", self.stages.epoch_seed, self.me, this.number))
         self.trainee.round = this.number
+        if batch.groups and not result.applied:
+            self.presence.warn("the gradient was not finite", "no step was taken this round")
         self.journal.keep_batch(this.number, batch_blob(this.number, batch, result.advantages))
         this.row |= told.learned(batch, result, self.pool.name_of, self.me)
+
+    def average(self, this: Round) -> None:
+        """In recipes that average, every few rounds: move towards the mean of the peers that average now."""
+        if self.averaging is not None:
+            self.presence.enter("average")
+            this.row |= self.averaging.after_step(this.number, self.trainee, self.journal)
 
     def choose(self, this: Round) -> Batch:
         """The batch: candidates of others are scored and checked here, then own and foreign groups are drawn by the same rules."""

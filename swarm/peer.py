@@ -23,6 +23,7 @@ from swarm.session import Session
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
+    from swarm.averaging import Averaging
     from swarm.network import Network
     from swarm.policy.model import Policy
     from swarm.recipe import Recipe
@@ -117,6 +118,8 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         network = None if chosen.alone else stack.enter_context(_network(session, chosen, rules, folder, presence))
         stages = Stages(rules, policy, mix)
         around = dict(specialty=chosen.specialty, network=network, presence=presence, governor=governor)
+        if network is not None and rules.average.every:
+            around["averaging"] = stack.enter_context(_averaging(session, chosen, rules, folder, network, presence, trainee.round))
         yield Peer(chosen, assemble(stages, trainee, folder, session.peer, session.operator, **around), folder)
 
 
@@ -128,6 +131,7 @@ def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:
     beat.pid, beat.name, beat.peer, beat.rounds = os.getpid(), session.name, base58_of(session.peer), chosen.rounds
     presence = Presence(path, beat)
     presence.state("starting", "loading the model")
+    presence.keep_fresh()
     return presence
 
 
@@ -179,6 +183,23 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
         network.close()
 
 
+@contextlib.contextmanager
+def _averaging(
+    session: Session, chosen: NodeSettings, rules: Recipe, folder: Path, network: Network, presence: Presence, round: int
+) -> Iterator[Averaging | None]:
+    from swarm.averaging import Averaging, open_averager
+
+    if chosen.network.client:
+        presence.warn("this peer only dials and cannot be dialled", "it takes no part in averaging")
+        yield None
+        return
+    presence.state("starting", "the averaging process")
+    with contextlib.closing(open_averager(session.swarm, folder / "averager", rules.average, chosen.network.listen)) as averager:
+        averaging = Averaging(averager, session, network, presence)
+        averaging.start(round)
+        yield averaging
+
+
 def assemble(
     stages: Stages,
     trainee: Trainee,
@@ -190,6 +211,7 @@ def assemble(
     network: Network | None = None,
     presence: Presence | None = None,
     governor: Governor | None = None,
+    averaging: Averaging | None = None,
 ) -> Node:
     """A node on its folder: pool, journal and metrics as they were left. Without a network it plays alone (or is fed by hand)."""
     from swarm.groups import Limits
@@ -202,4 +224,4 @@ def assemble(
     presence = presence or Presence(folder / heartbeat.FILE, Heartbeat())
     governor = governor or Governor(HardwareLimits())
     written = metrics.Metrics(folder, trainee.round)
-    return Node(me, operator, specialty, stages, trainee, pool, network, journal, written, presence, governor, folder)
+    return Node(me, operator, specialty, stages, trainee, pool, network, journal, written, presence, governor, folder, averaging=averaging)

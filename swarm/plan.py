@@ -17,6 +17,7 @@ from swarm.launch import Choices
 from swarm.recipe import Recipe
 
 LIBRARIES = 620 * 2**20  # resident bytes of a node before any model: Python, PyTorch, transformers, TRL, hivemind, libp2p
+AVERAGER = 720 * 2**20  # resident bytes of the averaging process with its two children, counted as for --max-memory: shared pages in each
 GENERATE_FLOPS = 26e9  # a core's operations per second while sampling (98 tokens/s of 135 M weights, batch 64)
 TRAIN_FLOPS = 40e9
 LAYER_S = 0.00025  # a layer's fixed cost of one decoding step, on top of the arithmetic
@@ -73,7 +74,8 @@ def estimate(recipe: Recipe, cores: float) -> Estimate:
     length = _length(recipe)
     rows = min(recipe.learn.microbatch, (recipe.sharing.own + recipe.sharing.foreign) * recipe.learn.group_size)
     activations = rows * length * 4 * (20 * model.hidden * model.layers + 3 * model.vocabulary)
-    memory = LIBRARIES + size * model.weights + 12 * trained + activations
+    averager = AVERAGER + 24 * trained if recipe.average.every else 0  # its own, the mean's and a sent copy, each once in two processes
+    memory = LIBRARIES + averager + size * model.weights + 12 * trained + activations
     disk = DISK * 12 * trained + (size * model.weights if recipe.model.source != "base" else 0) + 64 * 2**20
     return Estimate(int(memory), int(disk), _round_s(recipe, model, trained, length, cores))
 

@@ -22,7 +22,7 @@ from swarm import keys
 from swarm.errors import Refused
 from swarm.names import name_of
 from swarm.names import plain as plain  # part of this module's face: what is foreign and shown goes through it
-from swarm.seeds import STAGES
+from swarm.seeds import SHELVED
 
 REASONS = ("oversize", "malformed", "version", "foreign swarm", "bad signature", "expired", "future", "stale", "revoked")
 SKEW_S = 5400  # a clock an hour off must not cut a peer off; staleness is decided by sequence, not by time
@@ -172,7 +172,7 @@ class Shelf(Record):
     entries: tuple[Entry, ...] = ()
 
     def body(self) -> list[Any]:
-        return [self.round, [[STAGES.index(e.stage), e.round, e.digest, e.size] for e in self.entries]]
+        return [self.round, [[SHELVED.index(e.stage), e.round, e.digest, e.size] for e in self.entries]]
 
     @classmethod
     def from_body(cls, body: list[Any]) -> Shelf:
@@ -183,7 +183,7 @@ class Shelf(Record):
     @staticmethod
     def _entry(row: Any) -> Entry:
         stage, round, digest, size = row
-        return Entry(STAGES[_int(stage, 0, len(STAGES))], _int(round, 0, MAX_ROUND), _bytes(digest, 32), _int(size, 0, MAX_BLOB))
+        return Entry(SHELVED[_int(stage, 0, len(SHELVED))], _int(round, 0, MAX_ROUND), _bytes(digest, 32), _int(size, 0, MAX_BLOB))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,8 @@ import random
 from blake3 import blake3
 
 STAGES = ("answer", "critique", "resolve")
+AVERAGE = "average"  # no stage of rollouts: where a member's averager can be dialled, in recipes that average
+SHELVED = (*STAGES, AVERAGE)
 
 
 def derive(tag: str, *fields: bytes | int | str) -> bytes:

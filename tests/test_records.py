@@ -167,7 +167,7 @@ def test_one_encoding_only(session):
         (5, float("nan"), "malformed"),
         (6, {}, "malformed"),
         (6, [0, [[0, 0, b"d" * 32, 0]] * 13], "malformed"),
-        (6, [0, [[3, 0, b"d" * 32, 0]]], "malformed"),
+        (6, [0, [[4, 0, b"d" * 32, 0]]], "malformed"),
         (6, [0, [[-1, 0, b"d" * 32, 0]]], "malformed"),
         (6, [0, [[0, 0, b"d" * 31, 0]]], "malformed"),
         (6, [0, [[0, 0, b"d" * 32, 2**31]]], "malformed"),

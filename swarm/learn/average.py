@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from swarm.errors import NetworkError
+from swarm.errors import NetworkError, Refused
 from swarm.learn.blend import RULE, Tensors, blend, norm
 from swarm.learn.claims import Claim, read_claim, write_claim
 from swarm.learn.root import Scalar, state_root
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import torch
 
 STARTS_WITHIN_S = 180.0  # imports alone take 15 on a busy home machine
+JOINS_WITHIN_S = 30.0
 PATIENCE_S = 5.0  # silence after which a group goes on without a member
 ROOT = Path(__file__).resolve().parents[2]  # where the child finds this package, installed or not
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
@@ -55,8 +56,9 @@ class Averaged:
 class Averager:
     """The node's end of the averaging process, which is started when it is needed and again after it died or hung.
 
-    `initial_peers` are addresses of other averagers (`addresses`); none for the first. `host_maddrs` is where this one listens,
-    for example `/ip4/0.0.0.0/tcp/0`, and `announce_maddrs` what it tells others where that differs.
+    `initial_peers` are addresses of other averagers (`addresses`), one of which must answer; none for the first, and `join` adds more.
+    `host_maddrs` is where this one listens, for example `/ip4/0.0.0.0/tcp/0`, and `announce_maddrs` what it tells others where that
+    differs.
     """
 
     command = (sys.executable, "-m", "swarm.learn.averager")
@@ -88,7 +90,7 @@ class Averager:
 
     def ready(self) -> None:
         """Start the process unless it runs, and wait until others can dial it. Raises NetworkError."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             return
         self.close()
         with open(self.folder / "averager.log", "ab") as log:
@@ -103,21 +105,32 @@ class Averager:
         said = self._ask(self._start, STARTS_WITHIN_S)
         self.peer, self.addresses = bytes.fromhex(said["peer"]), said["addresses"]
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def join(self, addresses: list[str]) -> int:
+        """Dial other averagers, and be known to them; how many answered. Raises NetworkError where the process died or hung."""
+        return self._ask({"join": addresses}, JOINS_WITHIN_S)["joined"]
+
     def mean(self, tensors: Tensors, claim: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """The group's mean as a safetensors blob, and `(averager, claim)` of each member in the group's order.
 
         Raises NetworkError where no group came about within the recipe's timeout, or the process is not running, died or hung.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         mine, result = self.folder / "own.safetensors", self.folder / "averaged.safetensors"
-        save_file({name: tensor.detach().cpu().float().contiguous() for name, tensor in tensors.items()}, mine)
         request = {"tensors": str(mine), "averaged": str(result), "claim": claim.hex(), "timeout": self.setting.timeout}
         try:
+            save_file({name: tensor.detach().cpu().float().contiguous() for name, tensor in tensors.items()}, mine)
             answer = self._ask(request, self.setting.timeout + 12 * PATIENCE_S)
             if "failed" in answer:
                 raise NetworkError(f"no averaging: {answer['failed']}", "this is normal while no other peer averages")
             return result.read_bytes(), [(bytes.fromhex(peer), bytes.fromhex(said)) for peer, said in answer["members"]]
+        except SafetensorError as error:
+            raise NetworkError(f"no averaging: {mine} could not be written: {error}", "free some space") from None
         finally:
             mine.unlink(missing_ok=True)
             result.unlink(missing_ok=True)
@@ -170,6 +183,7 @@ def take_part(
     Raises NetworkError (nobody came) or Refused (a stranger in the group, a mean that breaks a rule); the model is
     unchanged then. Momentum stays the own one.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     averager.ready()
@@ -178,7 +192,10 @@ def take_part(
     blob, group = averager.mean(own, write_claim(session, averager.peer, round, before))
     now = time.time()
     members = tuple(read_claim(claim, session.swarm, peer, now, revoked) for peer, claim in group)
-    moved = blend(own, load(blob), averager.setting.max_change)
+    try:
+        moved = blend(own, load(blob), averager.setting.max_change)
+    except SafetensorError:
+        raise Refused("malformed", "the mean does not parse") from None
     change = norm(moved[name].float() - own[name].detach().cpu().float() for name in own) / (norm(own.values()) or 1.0)
     restore(model, moved)
     event = AverageEvent(

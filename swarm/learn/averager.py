@@ -4,6 +4,7 @@ Started by `swarm.learn.average.Averager` as `python -m swarm.learn.averager`, o
 JSON object per line and answers each with one line; end of input ends it.
 
     {"prefix", "initial_peers", "host_maddrs", "announce_maddrs", "matchmaking", "patience"} -> {"peer", "addresses"}
+    {"join": [ADDRESS, ...]} -> {"joined": N}
     {"tensors": FILE, "averaged": FILE, "claim": HEX, "timeout": S}  -> {"members": [[peer, claim], ...]} | {"failed": WHY}
 
 Tensors travel as safetensors files. Nothing here is trusted by the node: it checks the claims and bounds the result.
@@ -15,17 +16,22 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from typing import Any
 
 import torch
 from hivemind import DHT, DecentralizedAverager
 from hivemind.averaging.allreduce import AllreduceException
 from hivemind.averaging.matchmaking import MatchmakingException
+from hivemind.dht.node import DHTNode
 from hivemind.p2p import P2PDaemonError, P2PHandlerError, PeerID
+from hivemind.p2p.p2p_daemon_bindings.utils import ControlFailure
+from hivemind.utils.multiaddr import Multiaddr
 from safetensors.torch import load_file, save_file
 
 GROUP = 8  # peers in one averaging at most, so that traffic does not grow with the swarm
 PART_BYTES = 2**18
+DIAL_S = 5.0
 FAILURES = (AllreduceException, MatchmakingException, P2PDaemonError, P2PHandlerError, asyncio.TimeoutError, asyncio.CancelledError, AssertionError)
 
 
@@ -41,6 +47,9 @@ def main() -> None:
     try:
         for line in sys.stdin:
             request = json.loads(line)
+            if "join" in request:
+                answers.write(json.dumps({"joined": dht.run_coroutine(partial(_join, addresses=request["join"]))}) + "\n")
+                continue
             tensors = {name: tensor.float() for name, tensor in sorted(load_file(request["tensors"]).items())}
             if averager is None:
                 averager = _averager(dht, setting, list(tensors.values()))
@@ -62,6 +71,24 @@ def _dht(setting: dict[str, Any]) -> DHT:
     )
     os.set_blocking(dht._inner_pipe.fileno(), True)  # non-blocking, a message above 16 KB hangs the caller for good
     return dht
+
+
+async def _join(_: DHT, node: DHTNode, addresses: list[str]) -> int:
+    """Dial others and make the DHT nodes known to each other, each within DIAL_S; how many answered. Runs in the DHT's process."""
+    places: dict[str, list[str]] = {}
+    for address in addresses:
+        place, _, name = address.rpartition("/p2p/")
+        places.setdefault(name, []).append(place)
+    return sum(await asyncio.gather(*(_meet(node, name, found) for name, found in places.items())))
+
+
+async def _meet(node: DHTNode, name: str, places: list[str]) -> bool:
+    try:
+        peer = PeerID.from_base58(name)
+        await asyncio.wait_for(node.p2p._client.connect(peer, [Multiaddr(place) for place in places]), DIAL_S)
+        return await asyncio.wait_for(node.protocol.call_ping(peer), DIAL_S) is not None
+    except (ValueError, LookupError, OSError, TimeoutError, asyncio.IncompleteReadError, ControlFailure):
+        return False
 
 
 def _averager(dht: DHT, setting: dict[str, Any], tensors: list[torch.Tensor]) -> DecentralizedAverager:

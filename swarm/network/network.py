@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,14 @@ class Network:
         self._soon(self._host.published)
         return digest
 
-    def put(self, data: bytes) -> bytes:
-        """Serve `data` to members who know its digest, without announcing it; the digest. Raises OSError (disk full)."""
+    def put(self, data: bytes, *, keep: bool = True) -> bytes:
+        """Serve `data` to members who know its digest, without announcing it; the digest. Raises OSError (disk full).
+
+        Without `keep` it may be the first to go where `max_disk` is reached.
+        """
         digest = self._host.store.put(data)
-        self._host.store.keep(digest)
+        if keep:
+            self._host.store.keep(digest)
         return digest
 
     def arrivals(self) -> list[Arrival]:
@@ -115,6 +119,11 @@ class Network:
         """Obey a signed Revocation (made by `Identity.revoke`) and pass it on. Raises Refused where it is not valid."""
         read(wire, self._host.session.swarm, time.time(), kind=Revocation)
         self._soon(lambda: self._host.take_revocation(wire))
+
+    @property
+    def revoked(self) -> Container[tuple[bytes, bytes]]:
+        """(operator, session address) of sessions that were taken back."""
+        return self._host.inbox.revoked
 
     def addresses(self) -> list[str]:
         """Full multiaddrs under which this peer can be dialled, as last seen, the farthest reaching first."""

@@ -13,7 +13,7 @@ from typing import Any
 from swarm.identity import Session
 from swarm.network.store import BlobStore
 from swarm.records import Entry, Origin, Shelf, write
-from swarm.seeds import STAGES
+from swarm.seeds import AVERAGE, SHELVED
 
 
 class OwnShelf:
@@ -31,12 +31,12 @@ class OwnShelf:
         self._pin()
 
     def add(self, stage: str, round: int, data: bytes) -> bytes:
-        """Store a blob and put it on the shelf; its digest. Raises OSError where the disk is full."""
+        """Store a blob and put it on the shelf; its digest. Addresses of an averager replace earlier ones. Raises OSError where the disk is full."""
         digest = self._store.put(data)
         with self._lock:
-            kept = [entry for entry in self._entries if (entry.stage, entry.round) != (stage, round)]
+            kept = [entry for entry in self._entries if entry.stage != stage or (entry.round != round and stage != AVERAGE)]
             kept.append(Entry(stage, round, digest, len(data)))
-            kept.sort(key=lambda entry: (entry.round, STAGES.index(entry.stage)))
+            kept.sort(key=lambda entry: (entry.round, SHELVED.index(entry.stage)))
             self._entries = kept[-Shelf.ENTRIES :]
             self._pin()
             self._save()

@@ -10,12 +10,13 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from swarm.addresses import PACKED
 from swarm.groups import Limits
 from swarm.network.members import Member, Members
 from swarm.network.quota import TokenBucket
 from swarm.recipe import Recipe
 from swarm.records import Entry
-from swarm.seeds import STAGES
+from swarm.seeds import AVERAGE, STAGES
 
 FETCHES, FETCHES_FROM_UNPROVEN = 6, 3  # at once
 SETTLED = 16_384  # blobs remembered as fetched or refused
@@ -41,13 +42,14 @@ class Wants:
         self._members, self._rng = members, rng
         self._limits: Limits | None = None
         self._freshness = self._per_stage = 0
+        self._averages = False
         self._allowance = TokenBucket(0, 0)
         self._settled: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
 
     def adopt(self, recipe: Recipe) -> None:
         """From now on blobs of this recipe are wanted: it says how large they may be and how many a round needs."""
         self._limits = Limits.of(recipe)
-        self._freshness = recipe.sharing.freshness
+        self._freshness, self._averages = recipe.sharing.freshness, recipe.average.every > 0
         self._per_stage = max(8, 2 * (recipe.sharing.foreign + recipe.critique.groups))
         full = 2 * len(STAGES) * self._per_stage
         self._allowance = TokenBucket(full / TRICKLE_S, full)
@@ -64,6 +66,8 @@ class Wants:
 
     def size_limit(self, stage: str) -> int:
         """Bytes that a blob of `stage` may have under the recipe."""
+        if stage == AVERAGE:
+            return PACKED if self._averages else 0
         return self._limits.blob_bytes(stage) if self._limits else 0
 
     def choose(self, heard: Iterable[Member], active: dict[tuple[bytes, bytes], Want]) -> list[Want]:
@@ -91,7 +95,8 @@ class Wants:
             oldest = max((entry.round for entry in member.shelf.entries), default=0) - self._freshness
             for entry in member.shelf.entries:
                 want = Want(member, entry)
-                if entry.round <= oldest or want.key in self._settled:
+                stale = entry.round <= oldest and entry.stage != AVERAGE  # addresses are good until others replace them
+                if stale or want.key in self._settled:
                     continue
                 if 0 < entry.size <= self.size_limit(entry.stage):
                     found.append(want)
