@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SESSION_S = 30 * 86_400  # sessions are minted anew at every start
 MAX_LOCAL = 1000
 MANY = 100  # the comparison run is ended by its processor seconds, not by its rounds
 FETCH = (*NODE[:-1], "fetch")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Choices:
         """PyTorch threads of one peer: its share of the cores."""
         return max(1, int(self.cores // self.peers))
 
+    def device_of(self, index: int) -> str:
+        """The device of one peer, as the user counts devices; its process sees a GPU as cuda:0."""
+        return self.devices[index % len(self.devices)]
+
 
 def devices(text: str) -> tuple[str, ...]:
     """Devices of `--device`: `auto`, `cpu`, `cuda:0` or a comma-separated list. Raises InputError naming the wrong one."""
@@ -77,6 +83,26 @@ def gpus() -> int:
     except (OSError, subprocess.TimeoutExpired):
         return 0
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+
+
+def one_gpu(device: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that show a process the one GPU of `device` (the first one for `auto`); TRL refuses to train where several are seen.
+
+    `cuda:N` counts the GPUs that the user lets us see. Raises InputError where there is no N-th among them. Not yet tried on a
+    machine with several GPUs.
+    """
+    if device == "cpu":
+        return {}
+    number = int(device.partition(":")[2] or 0)
+    allowed = environ.get(VISIBLE)
+    if allowed is None:
+        return {VISIBLE: str(number)}
+    names = [name.strip() for name in allowed.split(",") if name.strip()]
+    if number < len(names):
+        return {VISIBLE: names[number]}
+    if device == "auto":
+        return {}
+    raise InputError(f"--device {device}: {VISIBLE}={allowed} shows {len(names)} GPU(s)", "devices count from cuda:0 among those")
 
 
 def identities(run: Run, choices: Choices) -> list[Identity]:
@@ -111,7 +137,7 @@ def prepare(run: Run, recipe: Recipe, choices: Choices, members: list[Identity])
         identity.session(swarm, SESSION_S, specialty).save(folder / "session.bin")
         _settings(run, recipe, choices, index, specialty).save(folder)
         _first_beat(folder, identity, recipe)
-        children.append(Child(index, folder, NODE))
+        children.append(Child(index, folder, NODE, one_gpu(choices.device_of(index))))
     return children
 
 
@@ -137,7 +163,7 @@ def prepare_alone(run: Run, recipe: Recipe, choices: Choices, cpu_s: float) -> C
     rounds = MANY * recipe.run.rounds
     settings = settings.model_copy(update={"alone": True, "cpu_s": cpu_s, "rounds": rounds, "session": folder / "session.bin", "siblings": []})
     settings.save(folder)
-    return Child(0, folder, NODE)
+    return Child(0, folder, NODE, one_gpu(choices.device_of(0)))
 
 
 def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, specialty: int) -> NodeSettings:
@@ -154,7 +180,7 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         specialty=specialty,
         trusted=choices.trusted,
         allow_code=choices.allow_code,
-        device=choices.devices[index % len(choices.devices)],
+        device="cuda:0" if choices.device_of(index).startswith("cuda") else choices.device_of(index),
         threads=choices.threads,
         limits=choices.limits.share(choices.peers),
         cores_of_run=choices.limits.max_cpu,

@@ -69,8 +69,9 @@ class Screen(Protocol):
 class Child:
     """One peer's process and its history."""
 
-    def __init__(self, index: int, folder: Path, command: tuple[str, ...] = NODE):
-        self.index, self.folder = index, folder
+    def __init__(self, index: int, folder: Path, command: tuple[str, ...] = NODE, variables: dict[str, str] | None = None):
+        """`variables` are set in the process's environment, beside what is passed on."""
+        self.index, self.folder, self.variables = index, folder, variables or {}
         self.restarts = 0
         self.ended: Ending | None = None
         self._command = (*command, "--folder", str(folder))
@@ -107,9 +108,8 @@ class Child:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             os.replace(log, self.folder / "log.1.txt")
         with open(log, "ab") as output:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=environment()
-            )
+            pipes = dict(stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self._process = subprocess.Popen(self._command, **pipes, start_new_session=True, env=environment() | self.variables)
 
     def reap(self, now: float) -> Ending | None:
         """The ending of the process where it has just ended, with the next start set; else None."""

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from swarm import ending, heartbeat, launch, recipe, runs, supervisor
+from swarm import ending, heartbeat, launch, recipe, runs, settings, supervisor
 from swarm.ending import Machine
+from swarm.errors import InputError
 from swarm.launch import Choices
 from swarm.limits import Limits
 from swarm.supervisor import Child, Supervisor, View
@@ -202,6 +203,43 @@ def test_the_kernels_counter_names_lack_of_memory(tmp_path):
     assert "restarted" in ending.explain_previous(before, 1, Machine(boot_id="b", oom_kills=0))
     assert "no cause" in ending.explain_previous(before, 1, before)
     assert ending.explain_previous(before, None, after) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "allowed", "variables"),
+    [
+        ("cuda:1", None, {launch.VISIBLE: "1"}),
+        ("cuda:1", "4,6", {launch.VISIBLE: "6"}),
+        ("cuda:0", "GPU-8f3a, GPU-11c2", {launch.VISIBLE: "GPU-8f3a"}),
+        ("auto", None, {launch.VISIBLE: "0"}),
+        ("auto", "3,2", {launch.VISIBLE: "3"}),
+        ("auto", "", {}),
+        ("cpu", "0,1", {}),
+    ],
+)
+def test_a_peer_sees_one_gpu(device, allowed, variables):
+    assert launch.one_gpu(device, {} if allowed is None else {launch.VISIBLE: allowed}) == variables
+
+
+def test_a_gpu_that_is_not_visible_is_named():
+    with pytest.raises(InputError, match="shows 1 GPU"):
+        launch.one_gpu("cuda:1", {launch.VISIBLE: "7"})
+
+
+def test_peers_on_several_gpus_each_find_theirs_as_the_first(folder, monkeypatch):
+    monkeypatch.delenv(launch.VISIBLE, raising=False)
+    run, _ = runs.for_recipe(recipe.parse(RECIPE), None, fresh=True)
+    choices = Choices(peers=2, devices=("cuda:0", "cuda:1"))
+    children = launch.prepare(run, recipe.parse(RECIPE), choices, launch.identities(run, choices))
+    assert [child.variables[launch.VISIBLE] for child in children] == ["0", "1"]
+    assert [settings.load(child.folder).device for child in children] == ["cuda:0", "cuda:0"]
+
+
+def test_variables_of_a_child_reach_its_process(tmp_path):
+    child = Child(0, tmp_path, (sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"), {"CUDA_VISIBLE_DEVICES": "5"})
+    child.start_if_due(time.monotonic())
+    child.wait(30.0)
+    assert (tmp_path / "log.txt").read_text() == "5\n"
 
 
 def test_a_passphrase_never_reaches_a_node(monkeypatch):
