@@ -160,7 +160,7 @@ class Sharing(Section):
     join: Literal["groups", "mixed"] = Field("groups", description="`groups`: whole foreign groups (the paper's); `mixed`: own and foreign completions of the same question in one group.")
     freshness: int = Field(4, ge=1, le=1000, description="How many of its author's latest rounds a shared group stays usable for.")
     operator_share: float = Field(1 / 3, gt=0, le=1, description="Largest part of a batch that may come from one foreign operator.")
-    min_logprob: float = Field(-6.0, ge=-100, le=0, description="Foreign rollouts with a mean log-probability per token below this, under the own model, are dropped.")
+    min_logprob: float = Field(-6.0, ge=-100, le=0, description="Foreign rollouts with a mean log-probability per token below this, over the whole rollout or any four tokens in a row, under the own model, are dropped.")
     length_ratio: float = Field(4.0, ge=1, le=1000, description="Foreign rollouts longer than this many times their group's median length are dropped.")
     filter: bool = Field(True, description="Whether the two rules above are applied; off only to measure what they do.")
     specialists: bool = Field(False, description="Each peer draws one task of the list (announced in its signed card) instead of all.")
@@ -188,7 +188,7 @@ class Average(Section):
     """Averaging of weights among peers of the same model, through hivemind's averager."""
 
     every: int = Field(0, ge=0, le=100_000, description="Rounds between two averagings; 0 is off.")
-    max_change: float = Field(0.05, gt=0, le=10, description="Bound on what one averaging may change, as a share of the own weights' norm (norm clip).")
+    max_change: float = Field(0.05, gt=0, le=10, description="Largest change of a tensor in one averaging, as a share of its own norm; adapters need a larger value, since those of different peers differ more.")
     timeout: float = Field(30.0, ge=1, le=3600, description="Seconds to wait for partners.")
 
 
