@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,12 +42,17 @@ def learned(batch: Batch, result: StepResult, name_of: Callable[[bytes], str], m
         if author != me:
             by_author[name_of(author)] += count
     foreign = sum(count for (_, _, author), count in batch.used.items() if author != me)
-    numbers = {key: round(getattr(result, key), 6) for key in ("loss", "grad_norm", "reward", "advantage", "clipped", "entropy", "kl")}
+    numbers = {key: _finite(getattr(result, key)) for key in ("loss", "grad_norm", "reward", "advantage", "clipped", "entropy", "kl")}
     trained = {"groups": len(batch.groups), "own": len(batch.groups) - foreign, "foreign": foreign}
     return {
         "learn": {**numbers, "lr": result.lr, "tokens": result.tokens, "applied": result.applied},
         "trained": {**trained, "stage": dict(by_stage), "author": dict(by_author)},
     }
+
+
+def _finite(value: float) -> float | None:
+    """To six places; None where it is no finite number, which JSON cannot say."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def mean(values: list[float] | tuple[float, ...]) -> float | None:

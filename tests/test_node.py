@@ -134,6 +134,18 @@ def test_a_blob_that_breaks_a_rule_is_refused_and_counted(three, reason, forge):
     assert node.pool.refused[reason] == before + 1
 
 
+def test_a_step_that_was_not_taken_is_said(tmp_path):
+    node = a_node(tmp_path / "nan", 1, "answer.questions=10")
+    for tensor in trainable(node.trainee.policy.model).values():
+        tensor.register_hook(lambda gradient: gradient * float("nan"))
+    this = node.play_round()
+    assert this.row["trained"]["own"] > 0 and not this.row["learn"]["applied"]
+    assert [(warned.text, warned.consequence) for warned in node.presence.beat.warnings] == [
+        ("the gradient was not finite", "no step was taken this round")
+    ]
+    assert "average" not in this.row
+
+
 def test_mixed_batches_hold_own_and_foreign_answers_to_one_question(tmp_path):
     nodes = [a_node(tmp_path / str(number), number, "sharing.join=mixed") for number in (1, 2)]
     for round in (1, 2):
