@@ -199,7 +199,8 @@ class Node:
     def keep(self, this: Round) -> None:
         """Save everything that a restart needs, then say what the round was."""
         if self.evaluate and self.recipe.evaluate.every and this.number % self.recipe.evaluate.every == 0:
-            this.row["accuracy"] = self.evaluate()
+            this.row["accuracy"] = accuracy = self.evaluate()
+            self.presence.accuracy(self.presence.beat.accuracy_before, accuracy)
         self.presence.enter("save")
         made = self.presence.round_row(this.started, self.author.tokens, this.dropped)
         this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | made
