@@ -88,24 +88,23 @@ class Stages:
         return batch.for_training(scored, self.prompt(group, self.question(group)), completions, me, sampled)
 
     def checked(self, scored: Scored, dropped: Counter[str]) -> Scored:
-        """A foreign group without the rollouts that look planted under the own model; those are counted by reason.
-
-        Looked at is what the author's policy wrote, not the cue and label that every critique ends with.
-        """
+        """A foreign group without the rollouts that do not fit in the model or look planted under it; those are counted by reason."""
         from swarm.learn import batch
         from swarm.policy import sampler
 
-        if not self.recipe.sharing.filter:
-            return scored
-        written = [self.chat.encode(r.text) if r.label is not None else self.completion(r) for r in scored.group.rollouts]
-        looked_at = [place for place, ids in enumerate(written) if ids]  # a critique may be a label alone, which leaves no room to plant anything
-        completions = [written[place] for place in looked_at]
+        completions = [self.completion(rollout) for rollout in scored.group.rollouts]
         prompt = self.prompt(scored.group, self.question(scored.group))
-        rows, temperature = self.recipe.sampling.rows, self.recipe.sampling.temperature
-        logprobs = sampler.logprobs(self.policy.model, [prompt] * len(completions), completions, temperature=temperature, rows=rows)
-        found = dict(zip(looked_at, batch.suspicious(completions, logprobs, self.recipe.sharing) if completions else [], strict=True))
-        dropped.update(f"rollout {reason}" for reason in found.values() if reason)
-        return batch.without(scored, [found.get(place) for place in range(len(written))])
+        room = self.recipe.model.max_length - len(prompt)  # a text may have more tokens here than its author reports
+        reasons: list[str | None] = [batch.TOO_LONG if len(ids) > room else None for ids in completions]
+        fitting = [i for i, reason in enumerate(reasons) if reason is None]
+        if self.recipe.sharing.filter and fitting:
+            kept = [completions[i] for i in fitting]
+            rows, temperature = self.recipe.sampling.rows, self.recipe.sampling.temperature
+            logprobs = sampler.logprobs(self.policy.model, [prompt] * len(kept), kept, temperature=temperature, rows=rows)
+            for i, reason in zip(fitting, batch.suspicious(kept, logprobs, self.recipe.sharing), strict=True):
+                reasons[i] = reason
+        dropped.update(f"rollout {reason}" for reason in reasons if reason)
+        return batch.without(scored, reasons)
 
     def question(self, group: Group) -> Question:
         """The question that a group is about, derived again from seeds: nobody's word is taken for it."""
