@@ -114,3 +114,16 @@ def test_the_network_process_killed_inside_a_peer_costs_no_round(three):
     assert victim.beat()["pid"] == before["pid"], "the node itself was restarted"
     rounds = [row["round"] for row in metrics.read(victim.folder() / metrics.FILE)]
     assert rounds == list(range(1, len(rounds) + 1))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_memory_of_a_peer_does_not_creep_up(tmp_path):
+    command = Command(tmp_path / "home", "up", "local", "--peers", "2", "--plain", "--no-alone", "run.rounds=52", "evaluate.every=0", *QUICK)
+    try:
+        command.process.wait(800)
+        for peer in (0, 1):
+            rows = {row["round"]: row["memory_mb"] for row in metrics.read(command.folder(peer) / metrics.FILE)}
+            assert rows[50] <= 1.05 * rows[5], f"{rows[5]} MiB after round 5, {rows[50]} MiB after round 50"
+    finally:
+        command.stop()
