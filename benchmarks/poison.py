@@ -133,6 +133,7 @@ def run(cell: tuple[str, str, int], updates: int, rules: list[str]) -> tuple[tup
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     if done.returncode:
         raise SystemExit(f"{cell} failed:\n{done.stderr[-2000:]}")
+    print(f"done: {' '.join(map(str, cell))}", file=sys.stderr, flush=True)
     return cell, json.loads(done.stdout.splitlines()[-1])
 
 
