@@ -160,3 +160,17 @@ def _with(group, **changes):
     from dataclasses import replace
 
     return replace(group, **changes)
+
+
+def test_cue_and_label_of_honest_critiques_are_not_taken_for_planted_text(three):
+    """They are put there by the stage, so the own model may find them improbable."""
+    node = three[0]
+    node.stages.labels, kept = [node.stages.chat.encode("zq" * 6), node.stages.chat.encode("qz" * 6)], node.stages.labels
+    try:
+        dropped = node.pool.refused.__class__()
+        for shared in three[2].pool.fresh("looking", "critique")[:3]:
+            scored = node.scored(shared.group, shared.author, shared.operator)
+            assert scored.rewards.count(None) == node.stages.checked(scored, dropped).rewards.count(None)
+        assert not dropped
+    finally:
+        node.stages.labels = kept
