@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import getpass
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from swarm import keys
+from swarm.bounds import json_of
 from swarm.errors import IdentityError
 
 WORK_FACTOR = 2**18  # scrypt's N: about a second and 256 MB
@@ -144,8 +144,8 @@ def read_private(path: Path, lost: str) -> bytes:
 def read_json(path: Path, format: str, lost: str) -> dict[str, Any]:
     """A private JSON object whose `format` is the expected one. Raises IdentityError."""
     try:
-        value = json.loads(read_private(path, lost))
-    except (ValueError, RecursionError):
+        value = json_of(read_private(path, lost))
+    except ValueError:
         raise corrupt(path, "it is not JSON") from None
     if not isinstance(value, dict) or value.get("format") != format:
         raise corrupt(path, f"its format is not `{format}`")

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from swarm.bounds import json_of
 from swarm.errors import RecipeError
 
 MAX_BYTES = 65_536
@@ -282,8 +283,8 @@ def from_bytes(data: bytes) -> Recipe:
     if len(data) > MAX_BYTES:
         raise RecipeError(f"recipe of {len(data)} bytes; at most {MAX_BYTES} are read", "ask the sender for a smaller one")
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = json_of(data)
+    except ValueError:
         raise RecipeError("the received recipe is not JSON", "ask the sender for a new invite") from None
     if not isinstance(value, dict):
         raise RecipeError("the received recipe is not a table", "ask the sender for a new invite")

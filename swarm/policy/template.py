@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from swarm.bounds import json_of
 from swarm.errors import Refused
 
 SOURCE = 65_536  # most bytes of a template
@@ -62,7 +63,7 @@ def _ask(order: str) -> list[str]:
 def _pages(reply: bytes) -> list[str]:
     """The child's answer, which is not believed either: one text per mark."""
     try:
-        pages = json.loads(reply) if len(reply) <= 8 * FRAME else None
+        pages = json_of(reply) if len(reply) <= 8 * FRAME else None
     except ValueError:
         pages = None
     if not isinstance(pages, list) or len(pages) != len(MARKS) or not all(isinstance(page, str) and len(page) <= FRAME for page in pages):

@@ -5,7 +5,6 @@ Only safetensors weights and JSON (or a jinja chat template) are ever opened: no
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from swarm.bounds import json_of
 from swarm.errors import Refused
 
 MEGABYTE = 2**20
@@ -100,8 +100,8 @@ def _naturals(value: Any) -> bool:
 def json_object(data: bytes, name: str) -> dict[str, Any]:
     """A JSON object from bytes already bounded. Raises Refused("model files") for anything else."""
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        value = json_of(data)
+    except ValueError:
         raise _refused(f"{name} is damaged") from None
     if not isinstance(value, dict):
         raise _refused(f"{name} is damaged")

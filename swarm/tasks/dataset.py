@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from blake3 import blake3
 
+from swarm.bounds import json_of
 from swarm.errors import Refused, TaskError
 from swarm.recipe import DatasetTask
 from swarm.tasks import scorers
@@ -98,8 +98,8 @@ def _local(spec: DatasetTask, path: Path) -> Iterator[dict[str, Any]]:
         else:
             for line in data.decode("utf-8-sig").split("\n"):  # not splitlines: JSON strings may hold U+2028
                 if line.strip():
-                    yield json.loads(line)
-    except (ValueError, RecursionError, csv.Error) as error:
+                    yield json_of(line.encode())
+    except (ValueError, csv.Error) as error:
         raise TaskError(f"task {spec.name}: {path} cannot be read: {str(error)[:200]}", f"it should be a {path.suffix[1:]} file in UTF-8") from None
 
 

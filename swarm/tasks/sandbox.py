@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from swarm.bounds import json_of
 from swarm.errors import Refused, TaskError
 from swarm.tasks.task import Question, grade
 
@@ -117,7 +118,7 @@ class Child:
         """Send a request and read the reply, within `limit` seconds."""
         try:
             line = self._converse(json.dumps({**request, "limit": limit}).encode() + b"\n", time.monotonic() + limit)
-            reply = json.loads(line)
+            reply = json_of(line)
         except TimeoutError:
             self.close()
             raise TaskError(f"task {self._task}: no reply within {limit:g} s; its process was ended", "its code hangs on this input") from None
@@ -125,7 +126,7 @@ class Child:
             code = self._ended()
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             raise TaskError(f"task {self._task}: its process ended ({how})", "its code crashed, or used too much memory or time") from None
-        except (ValueError, RecursionError):
+        except ValueError:
             reply = None
         if not isinstance(reply, dict):
             self.close()
