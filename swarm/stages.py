@@ -88,7 +88,10 @@ class Stages:
         return batch.for_training(scored, self.prompt(group, self.question(group)), completions, me, sampled)
 
     def checked(self, scored: Scored, dropped: Counter[str]) -> Scored:
-        """A foreign group without the rollouts that do not fit in the model or look planted under it; those are counted by reason."""
+        """A foreign group without the rollouts that do not fit in the model or look planted under it; those are counted by reason.
+
+        What may look planted is what the author's policy wrote, not the cue and label that the stage puts after every critique.
+        """
         from swarm.learn import batch
         from swarm.policy import sampler
 
@@ -96,9 +99,10 @@ class Stages:
         prompt = self.prompt(scored.group, self.question(scored.group))
         room = self.recipe.model.max_length - len(prompt)  # a text may have more tokens here than its author reports
         reasons: list[str | None] = [batch.TOO_LONG if len(ids) > room else None for ids in completions]
-        fitting = [i for i, reason in enumerate(reasons) if reason is None]
+        written = [self.chat.encode(r.text) if r.label is not None else ids for r, ids in zip(scored.group.rollouts, completions, strict=True)]
+        fitting = [i for i, reason in enumerate(reasons) if reason is None and written[i]]  # a critique may be a label alone
         if self.recipe.sharing.filter and fitting:
-            kept = [completions[i] for i in fitting]
+            kept = [written[i] for i in fitting]
             rows, temperature = self.recipe.sampling.rows, self.recipe.sampling.temperature
             logprobs = sampler.logprobs(self.policy.model, [prompt] * len(kept), kept, temperature=temperature, rows=rows)
             for i, reason in zip(fitting, batch.suspicious(kept, logprobs, self.recipe.sharing), strict=True):

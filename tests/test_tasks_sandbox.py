@@ -318,7 +318,7 @@ def test_the_shipped_own_task_is_short_and_passes_its_check():
         mix.check()
         assert not mix.notes
         question = mix.question(SEED)
-        assert question.prompt.startswith("min ") and mix.score(question, ">" + question.reference) == 1
+        assert question.prompt.startswith("max ") and mix.score(question, ">" + question.reference) == 1
         assert mix.score(question, question.reference) == 0
 
 
