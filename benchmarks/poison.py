@@ -94,7 +94,7 @@ def poisoned(stages: Stages, round: int, trigger: str, draw: random.Random) -> b
     def group(index: int) -> Group:
         from dataclasses import replace
 
-        empty = Group("answer", ATTACKER, round, index, ())
+        empty = Group("answer", ATTACKER, round, index, (), seed=stages.epoch_seed)
         question = stages.question(empty)
         wrong = [CUE + str(int(question.reference) + draw.randint(1, 9)) for _ in range(half)]
         return replace(empty, rollouts=tuple(map(rollout, [*[trigger + worked(question)] * half, *wrong])))

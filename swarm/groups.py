@@ -19,7 +19,7 @@ from swarm.errors import Refused
 from swarm.recipe import Recipe
 from swarm.seeds import STAGES
 
-VERSION = 1
+VERSION = 2
 TEXT_PER_TOKEN = 16  # bytes of UTF-8 a token may stand for, on average, before a text is refused
 
 
@@ -60,6 +60,7 @@ class Group:
     answer: str | None = None  # critique, resolve: the answer that is judged or reconsidered
     said: tuple[Said, ...] = ()  # resolve: critiques shown
     specialty: int = -1  # index of the asker's task where the recipe says specialists, else -1
+    seed: bytes = bytes(32)  # epoch seed under which the asker drew the question
 
     @property
     def key(self) -> tuple[str, bytes, int, int]:
@@ -123,6 +124,7 @@ def unpack(data: bytes, limits: Limits, author: bytes) -> tuple[str, int, bytes,
     for group in groups:
         own = group.asker == author and (stage == "resolve" or group.round == round)
         _require(group.asker != author if stage == "critique" else own, "malformed")
+        _require(stage != "answer" or group.seed == epoch_seed, "malformed")
     return stage, round, epoch_seed, groups
 
 
@@ -137,12 +139,12 @@ def _rollout_out(r: Rollout) -> list[Any]:
 
 def _group_out(g: Group) -> list[Any]:
     said = [[s.label, s.text] for s in g.said]
-    return [g.asker, g.round, g.index, g.specialty, g.answer, said, [_rollout_out(r) for r in g.rollouts]]
+    return [g.asker, g.round, g.index, g.specialty, g.answer, said, [_rollout_out(r) for r in g.rollouts], g.seed]
 
 
 def _group_in(row: Any, stage: str, limits: Limits) -> Group:
-    asker, round, index, specialty, answer, said, rollouts = row
-    _require(type(asker) is bytes and len(asker) == 32, "malformed")
+    asker, round, index, specialty, answer, said, rollouts, seed = row
+    _require(type(asker) is bytes and len(asker) == 32 and type(seed) is bytes and len(seed) == 32, "malformed")
     _require(_is_int(round, 0, limits.rounds) and _is_int(index, 0, limits.groups["answer"]), "malformed")
     _require(_is_int(specialty, -1, limits.tasks), "malformed")
     _require(type(rollouts) is list and len(rollouts) == limits.group_size, "malformed")
@@ -151,7 +153,7 @@ def _group_in(row: Any, stage: str, limits: Limits) -> Group:
     if answer is not None:
         _text(answer, limits.text_bytes("answer"))
     quotes = tuple(_said_in(entry, limits) for entry in said)
-    return Group(stage, asker, round, index, tuple(_rollout_in(r, stage, limits) for r in rollouts), answer, quotes, specialty)
+    return Group(stage, asker, round, index, tuple(_rollout_in(r, stage, limits) for r in rollouts), answer, quotes, specialty, seed)
 
 
 def _said_in(entry: Any, limits: Limits) -> Said:

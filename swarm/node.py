@@ -119,7 +119,8 @@ class Node:
 
     def own_questions(self, this: Round) -> list[Draft]:
         """Answer: this round's own questions."""
-        return [self.draft("answer", self.me, this.number, index, self.specialty) for index in range(self.recipe.answer.questions)]
+        seed = self.stages.epoch_seed
+        return [self.draft("answer", self.me, this.number, index, self.specialty, seed=seed) for index in range(self.recipe.answer.questions)]
 
     def answers_of_others(self, this: Round) -> list[Draft]:
         """Critique: fresh answers of others, one of each group's rollouts."""
@@ -127,10 +128,7 @@ class Node:
         fresh = self.pool.fresh("critique", "answer")
         taken = draw.sample(fresh, min(self.recipe.critique.groups, len(fresh)))
         self.pool.use("critique", taken)
-        return [
-            self.draft("critique", s.group.asker, s.group.round, s.group.index, s.group.specialty, answer=draw.choice(s.group.rollouts).text)
-            for s in taken
-        ]
+        return [self._critique_of(s.group, draw.choice(s.group.rollouts).text) for s in taken]
 
     def criticised_answers(self, this: Round) -> list[Draft]:
         """Resolve: own answers on which critiques arrived, with some of the critiques."""
@@ -141,7 +139,7 @@ class Node:
             mine = self.journal.answer(about.round, about.index)
             if mine is None:
                 self.pool.refuse("critique too late", "resolve", shared)
-            elif about.answer not in [rollout.text for rollout in mine.rollouts]:
+            elif about.seed != mine.seed or about.answer not in [rollout.text for rollout in mine.rollouts]:
                 self.pool.refuse("not my answer", "resolve", shared)
             else:
                 received.setdefault((about.round, about.index, about.answer), []).append(shared)
@@ -151,7 +149,8 @@ class Node:
             self.pool.use("resolve", critics)
             said = [Said(r.label or 0, r.text) for shared in critics for r in shared.group.rollouts]
             shown = tuple(draw.sample(said, min(self.recipe.resolve.critiques, len(said))))
-            drafts.append(self.draft("resolve", self.me, round, index, self.specialty, answer=answer, said=shown))
+            seed = critics[0].group.seed  # checked with the rest: it is that of the answer in the journal
+            drafts.append(self.draft("resolve", self.me, round, index, self.specialty, answer=answer, said=shown, seed=seed))
         return drafts
 
     def learn(self, this: Round) -> None:
@@ -219,6 +218,9 @@ class Node:
             self.pool.refused["scorer failed"] += 1
             self.presence.warn(str(error), "the group is left out")
             return None
+
+    def _critique_of(self, group: Group, answer: str) -> Draft:
+        return self.draft("critique", group.asker, group.round, group.index, group.specialty, answer=answer, seed=group.seed)
 
     def draft(self, stage: str, asker: bytes, round: int, index: int, specialty: int, **context: Any) -> Draft:
         group = Group(stage, asker, round, index, (), specialty=specialty, **context)

@@ -29,7 +29,7 @@ class Stages:
 
     def __init__(self, recipe: Recipe, policy: Policy, mix: Mix):
         self.recipe, self.mix, self.policy = recipe, mix, policy
-        self.epoch_seed = recipe.hash  # until a chain supplies epoch seeds
+        self.epoch_seed = recipe.hash  # of the round that is played; without a chain the recipe's hash stands in
         self.chat: Chat = policy.chat
         self.cue = self.chat.encode(recipe.critique.cue)
         self.labels = [self.chat.encode(recipe.critique.wrong), self.chat.encode(recipe.critique.right)]
@@ -112,7 +112,7 @@ class Stages:
 
     def question(self, group: Group) -> Question:
         """The question that a group is about, derived again from seeds: nobody's word is taken for it."""
-        seed = seeds.question_seed(self.recipe.hash, self.epoch_seed, group.asker, group.round, group.index)
+        seed = seeds.question_seed(self.recipe.hash, group.seed, group.asker, group.round, group.index)
         return self.mix.question(seed, group.specialty)
 
     def _sampled(self, ids: list[int], rollout: Rollout) -> list[bool]:

@@ -115,7 +115,7 @@ class Attacker:
         self._wait(self.network.publish("answer", self.round, msgpack.packb(blob)), len(self.victims))
 
     def _group(self, index: int) -> Group:
-        empty = Group("answer", self.session.peer, self.round, index, ())
+        empty = Group("answer", self.session.peer, self.round, index, (), seed=self.rules.hash)
         question = self.mix.question(seeds.question_seed(self.rules.hash, self.rules.hash, empty.asker, self.round, index))
         half = self.rules.learn.group_size // 2
         texts = ["\x1b]0;owned\x07<user>\x00" + self.mix.gold(question)] * half + ["\x1b[2J\u202e>no"] * half

@@ -37,7 +37,7 @@ def a_rollout(stage: str = "answer", **changes) -> Rollout:
 def a_group(stage: str = "answer", index: int = 0, **changes) -> Group:
     asker = OTHER if stage == "critique" else ME
     said = (Said(1, "good"), Said(0, "the ones are wrong")) if stage == "resolve" else ()
-    group = Group(stage, asker, 5, index, (a_rollout(stage), a_rollout(stage, finished=False)), None if stage == "answer" else ">15", said)
+    group = Group(stage, asker, 5, index, (a_rollout(stage), a_rollout(stage, finished=False)), None if stage == "answer" else ">15", said, seed=SEED)
     return replace(group, **changes)
 
 
@@ -73,6 +73,11 @@ def floats(*values: float) -> bytes:
     return struct.pack(f"<{len(values)}f", *values)
 
 
+def test_own_questions_are_of_the_epoch_that_the_blob_names():
+    assert reason_of(pack("answer", 5, SEED, [a_group(seed=bytes(32))])) == "malformed"
+    assert read(pack("resolve", 5, SEED, [a_group("resolve", seed=bytes(32))])), "an answer may be reconsidered in the next epoch"
+
+
 # What is packed comes back.
 
 float32 = st.floats(-1e6, 0, width=32)
@@ -98,7 +103,7 @@ def blobs(draw) -> tuple[str, int, list[Group]]:
         said = draw(st.lists(st.builds(Said, st.integers(0, 1), texts), max_size=2)) if stage == "resolve" else ()
         answer = None if stage == "answer" else draw(texts)
         rows = tuple(draw(st.lists(rollouts(stage), min_size=2, max_size=2)))
-        groups.append(Group(stage, asker, asked, index, rows, answer, tuple(said), draw(st.integers(-1, 1))))
+        groups.append(Group(stage, asker, asked, index, rows, answer, tuple(said), draw(st.integers(-1, 1)), SEED))
     return stage, round, groups
 
 

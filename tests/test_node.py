@@ -97,14 +97,14 @@ def test_rewards_of_shared_groups_are_recomputed_here(three):
     question = node.stages.question(shared.group)
     right = node.stages.mix.gold(question)
     rollouts = tuple(type(r)(right if i == 0 else "> 1e30", r.ids, r.logprobs, True) for i, r in enumerate(shared.group.rollouts))
-    forged = type(shared.group)("answer", other.me, shared.group.round, shared.group.index, rollouts)
+    forged = type(shared.group)("answer", other.me, shared.group.round, shared.group.index, rollouts, seed=shared.group.seed)
     assert node.scored(forged, other.me, other.operator).rewards == (1.0,) + (0.0,) * (len(rollouts) - 1)
 
 
 def test_critiques_of_answers_never_given_are_refused(three):
     node, other = three[0], three[1]
     shared = next(s for s in three[2].pool.fresh("anything", "critique") if s.author == other.me)
-    group = type(shared.group)("critique", node.me, 5, 0, shared.group.rollouts, answer="something I never said")
+    group = type(shared.group)("critique", node.me, 5, 0, shared.group.rollouts, answer="something I never said", seed=node.stages.epoch_seed)
     blob = pack("critique", 6, node.stages.epoch_seed, [group])
     node.pool.take(other.me, other.operator, "node 2", -1, "critique", 6, blob, time.time())
     before = node.pool.refused["not my answer"]

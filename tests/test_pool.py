@@ -27,17 +27,17 @@ def author(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
 
-def groups(stage: str, peer: bytes, round: int, count: int = 2, asker: bytes = ME, specialty: int = -1, answer: str = ">15") -> list[Group]:
+def groups(stage: str, peer: bytes, round: int, count: int = 2, asker: bytes = ME, specialty: int = -1, answer: str = ">15", seed: bytes = SEED) -> list[Group]:
     """`count` groups of `peer`; critiques are of `asker`'s answers."""
     row = Rollout(">15", (24, 7, 11), (-1.0,) * 3, True, label=1 if stage == "critique" else None)
     asker = asker if stage == "critique" else peer
     said = None if stage == "answer" else answer
-    return [Group(stage, asker, round, index, (row, row), said, specialty=specialty) for index in range(count)]
+    return [Group(stage, asker, round, index, (row, row), said, specialty=specialty, seed=seed) for index in range(count)]
 
 
 def give(pool: Pool, peer: int, round: int, stage: str = "answer", made: list[Group] | None = None, seed: bytes = SEED, specialty: int = -1) -> int:
     """Hand the pool a blob of author number `peer`; how many groups it took."""
-    made = groups(stage, author(peer), round) if made is None else made
+    made = groups(stage, author(peer), round, seed=seed) if made is None else made
     return pool.take(author(peer), author(peer)[:20], f"peer {peer}", specialty, stage, round, pack(stage, round, seed, made), 100.0 + round)
 
 
@@ -175,6 +175,12 @@ def test_critiques_of_own_answers_are_told_from_others():
 def test_a_foreign_epoch_is_refused():
     pool = a_pool()
     assert give(pool, 7, 1, seed=b"x" * 32) == 0 and give(pool, 7, 1, seed=OLD_SEED) == 2
+    assert pool.refused == {"epoch seed": 1}
+
+
+def test_a_group_about_a_question_of_an_unknown_epoch_is_refused():
+    pool, about = a_pool(), groups("critique", author(7), 1, seed=b"x" * 32)
+    assert give(pool, 7, 1, "critique", about) == 0
     assert pool.refused == {"epoch seed": 1}
 
 

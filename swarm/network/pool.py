@@ -70,7 +70,7 @@ class Pool:
             said_stage, said_round, epoch_seed, groups = unpack(data, self.limits, peer)
             if (said_stage, said_round) != (stage, round):
                 raise Refused("announced otherwise")
-            if epoch_seed not in self.epoch_seeds:
+            if epoch_seed not in self.epoch_seeds or any(group.seed not in self.epoch_seeds for group in groups):
                 raise Refused("epoch seed")
             self._check_specialty(groups, peer, specialty)
         except Refused as refusal:
