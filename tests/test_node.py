@@ -117,7 +117,7 @@ def test_critiques_of_answers_never_given_are_refused(three):
 @pytest.mark.parametrize(
     ("reason", "forge"),
     [
-        ("epoch seed", lambda node, stage, round, groups: pack(stage, round, b"x" * 32, groups)),
+        ("epoch seed", lambda node, stage, round, groups: pack(stage, round, b"x" * 32, [_with(group, seed=b"x" * 32) for group in groups])),
         ("announced otherwise", lambda node, stage, round, groups: pack(stage, round + 1, node.stages.epoch_seed, [])),
         ("malformed", lambda node, stage, round, groups: b"\xc1" * 100),
         ("oversize", lambda node, stage, round, groups: bytes(10**7)),
