@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,12 @@ class Journal:
         """The own answers to question `index` of `round`, while they are kept."""
         return next((group for group in self.groups(round, "answer") or () if group.index == index), None)
 
-    def keep_batch(self, round: int, blob: bytes) -> None:
-        """Write the list of what a round's step was trained on."""
-        replace(self.folder / f"{round:08d}-batch.blob", blob)
+    def epoch_seed(self, round: int) -> bytes | None:
+        """The epoch seed under which a round was begun, or None where nothing of it was finished."""
+        for stage in STAGES:
+            with contextlib.suppress(FileNotFoundError, Refused):
+                return unpack(self.blob(round, stage), self.limits, self.me)[2]
+        return None
 
     def keep_average(self, round: int, event: bytes | None) -> None:
         """Write the signed event of a round's averaging; None takes away what a round that was cut off left."""

@@ -19,17 +19,19 @@ from swarm import seeds, told
 from swarm.author import Author, Draft
 from swarm.errors import TaskError
 from swarm.groups import Group, Said, pack
-from swarm.learn.batch import Batch, Scored, batch_blob, select
+from swarm.learn.batch import Batch, Scored, select
 from swarm.network.pool import Pool, Shared
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
     from swarm.averaging import Averaging
+    from swarm.epochseeds import EpochSeeds
     from swarm.journal import Journal
     from swarm.limits import Governor
     from swarm.metrics import Metrics
     from swarm.network import Network
     from swarm.presence import Presence
+    from swarm.proof.scribe import Scribe
     from swarm.trainee import Trainee
 
 MANY = 8  # candidates looked at for each foreign group that is wanted: bounds a round's work whatever the swarm's size
@@ -42,6 +44,7 @@ class Round:
     number: int
     started: float = field(default_factory=time.monotonic)
     own: list[Scored] = field(default_factory=list)
+    foreign: dict[int, Shared] = field(default_factory=dict)  # by id(group): where a foreign group that was looked at came from
     dropped: Counter[str] = field(default_factory=Counter)
     row: dict[str, Any] = field(default_factory=dict)
 
@@ -64,6 +67,8 @@ class Node:
     folder: Path
     evaluate: Callable[[], dict[str, float]] | None = None  # held-out accuracy by task, asked every `evaluate.every` rounds
     averaging: Averaging | None = None  # where the recipe averages and there is a network
+    scribe: Scribe | None = None  # where the recipe has its steps proved
+    epoch_seeds: EpochSeeds | None = None  # where a chain supplies them
 
     def __post_init__(self) -> None:
         self.recipe = self.stages.recipe
@@ -79,6 +84,7 @@ class Node:
         """One round."""
         this = Round(self.trainee.round + 1)
         self.presence.begin()
+        self.begin(this)
         self.hear()
         self.stage(this, "answer", self.own_questions)
         self.hear()
@@ -91,6 +97,14 @@ class Node:
         self.keep(this)
         return this
 
+    def begin(self, this: Round) -> None:
+        """Settle under which epoch seed the whole round is played (a round that was cut off keeps its own), and take down where it starts."""
+        if self.epoch_seeds is not None:
+            self.stages.epoch_seed = self.journal.epoch_seed(this.number) or self.epoch_seeds.newest
+            self.pool.epoch_seeds = self.epoch_seeds.usable
+        if self.scribe is not None:
+            self.scribe.begin(this.number)
+
     def hear(self) -> None:
         """Take in what arrived from others since the last look."""
         self.governor.pause_if_needed(self.presence.stage)
@@ -98,7 +112,7 @@ class Node:
             if self.averaging is not None and arrival.stage == seeds.AVERAGE:
                 self.averaging.hear(arrival, self.pool.refused)
             else:
-                self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at)
+                self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at, arrival.shelf)
         self.presence.network(self.network, self.pool)
 
     def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
@@ -111,6 +125,8 @@ class Node:
             self.journal.keep(this.number, name, pack(name, this.number, self.stages.epoch_seed, groups))
         if groups and self.network:
             self.network.publish(name, this.number, self.journal.blob(this.number, name))
+        if self.scribe is not None:
+            self.scribe.wrote(name, groups, self.journal.blob(this.number, name))
         scored = [found for group in groups if (found := self.scored(group, self.me, self.operator))]
         this.own += scored
         if name == "answer":
@@ -163,7 +179,8 @@ class Node:
         self.trainee.round = this.number
         if batch.groups and not result.applied:
             self.presence.warn("the gradient was not finite", "no step was taken this round")
-        self.journal.keep_batch(this.number, batch_blob(this.number, batch, result.advantages))
+        if self.scribe is not None:
+            self.scribe.stepped(batch, result, this.foreign, self.pool, self.stages.epoch_seed)
         this.row |= told.learned(batch, result, self.pool.name_of, self.me)
 
     def average(self, this: Round) -> None:
@@ -177,6 +194,7 @@ class Node:
         draw, sharing = self.choice(this, "learn"), self.recipe.sharing
         fresh = self.pool.fresh("learn")
         candidates = draw.sample(fresh, min(MANY * sharing.foreign, len(fresh)))
+        this.foreign = {id(s.group): s for s in candidates}
         scored = {s.key: found for s in candidates if (found := self.scored(s.group, s.author, s.operator))}
         worth = [found for found in scored.values() if found.has_advantage]
         wide = sharing.model_copy(update={"own": 0, "foreign": 2 * sharing.foreign, "operator_share": 1.0, "join": "groups"})
@@ -205,10 +223,19 @@ class Node:
         this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | made
         self.totals.add(this.row)
         self.pool.save(self.folder / "pool.msgpack")
+        self.record(this)
         self.trainee.save({"totals": self.totals.as_dict(), "cpu_s": self.presence.cpu_s})
+        if self.scribe is not None:
+            self.scribe.recorder.confirm()
         self.journal.forget_before(this.number)
         self.metrics.write(this.row)
         self.presence.round_done(this.row, self.totals)
+
+    def record(self, this: Round) -> None:
+        """Write the step record, just before the state it leads to is saved."""
+        if self.scribe is not None:
+            step = self.scribe.write(paid=self.epoch_seeds is None or self.epoch_seeds.fresh(self.stages.epoch_seed))
+            this.row["proof"] = {"epoch": step.leaf.epoch, "step": step.leaf.step, "units": step.leaf.units}
 
     def scored(self, group: Group, author: bytes, operator: bytes) -> Scored | None:
         """A group with its rewards, recomputed here; None (shown and counted) where the scorer failed."""

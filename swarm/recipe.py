@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -193,6 +194,36 @@ class Average(Section):
     timeout: float = Field(30.0, ge=1, le=3600, description="Seconds to wait for partners.")
 
 
+class Proof(Section):
+    """Which steps are recorded and audited, and at what stake (design.md, section 6). Times are seconds by the chain's clock."""
+
+    profile: Literal["none", "pinned"] = Field("none", description="`pinned`: stock PyTorch, steps are replayed bit for bit by others of the same determinism class; `none`: no chain, nothing is proved.")
+    epoch: int = Field(600, ge=10, le=604_800, description="Length of an epoch.")
+    grace: int = Field(300, ge=5, le=604_800, description="Window after an epoch's end in which its commitment is posted; at least half an epoch.")
+    beacon: int = Field(60, ge=3, le=86_400, description="Window after that in which the next randomness is revealed.")
+    audit: int = Field(240, ge=5, le=604_800, description="Window in which drawn auditors replay and commit a verdict.")
+    reveal: int = Field(60, ge=3, le=86_400, description="Window in which they open it.")
+    challenge: int = Field(120, ge=3, le=604_800, description="Window in which anyone may dispute the outcome.")
+    auditors: int = Field(2, ge=1, le=15, description="Operators drawn for each commitment.")
+    drawn: int = Field(2, ge=1, le=10_000, description="q: steps drawn of each commitment.")
+    steps: int = Field(1000, ge=1, le=1_000_000, description="T: most steps a peer may commit in an epoch.")
+    units: int = Field(1_000_000, ge=1, le=2**60, description="Work units (MFLOP) in an epoch that earn the full score for work; more earn no more.")
+    stake: int = Field(1000, ge=1, le=10**9, description="Credits that stand behind a peer.")
+    gain: float = Field(0.01, gt=0, le=1e6, description="g: credits that one forged step could gain at most; the contract wants the stake above what forging is worth.")
+    threads: int = Field(1, ge=1, le=256, description="PyTorch threads of every peer: sums depend on them.")
+    keep: int = Field(0, ge=0, le=10_000, description="Steps between two stored states; 0 is the root of `steps`, rounded up. A drawn state between is computed again.")
+
+    @property
+    def stored_every(self) -> int:
+        """Steps between two stored states."""
+        return self.keep or math.isqrt(self.steps - 1) + 1
+
+    @property
+    def closed_after(self) -> int:
+        """Seconds from an epoch's end until its case is closed, if nobody disputes."""
+        return self.grace + self.beacon + self.audit + self.reveal + self.challenge
+
+
 class Evaluate(Section):
     """Greedy evaluation on held-out questions, before and after."""
 
@@ -223,6 +254,7 @@ class Recipe(Section):
     sharing: Sharing = Sharing()
     learn: Learn = Learn()
     average: Average = Average()
+    proof: Proof = Proof()
     evaluate: Evaluate = Evaluate()
     run: Run = Run()
 
@@ -233,10 +265,24 @@ class Recipe(Section):
             raise ValueError("tasks: two tasks have the same name; names must differ")
         if self.sharing.own + self.sharing.foreign < 1:
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
+        self._provable()
         longest = max(self.answer.max_tokens, self.critique.max_tokens, self.resolve.max_tokens)
         if longest >= self.model.max_length:
             raise ValueError(f"max_tokens of a stage is {longest}; it must be below model.max_length = {self.model.max_length}")
         return self
+
+    def _provable(self) -> None:
+        proof = self.proof
+        if proof.profile == "none":
+            return
+        if self.average.every:
+            raise ValueError("average.every and proof.profile are both set; an averaging cannot be replayed yet, so set one of them off")
+        if self.sharing.join == "mixed":
+            raise ValueError("sharing.join = mixed cannot be replayed yet; take groups, or proof.profile = none")
+        if 2 * proof.grace < proof.epoch:
+            raise ValueError(f"proof.grace is {proof.grace}; it must be at least half of proof.epoch = {proof.epoch}")
+        if proof.stake < 100 * proof.steps * proof.gain:
+            raise ValueError(f"proof.stake is {proof.stake}; it must be at least 100 x steps x gain = {100 * proof.steps * proof.gain:g}")
 
     @functools.cached_property
     def canonical(self) -> bytes:

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swarm.learn import state, step
+from swarm.learn.root import state_root
 from swarm.recipe import Recipe
 
 if TYPE_CHECKING:
+    import torch
+
     from swarm.learn.step import StepResult, TrainGroup
     from swarm.policy.model import Policy
 
@@ -51,6 +54,30 @@ class Trainee:
         self.optimizer = result.optimizer_state
         self.steps += result.applied
         return result
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The whole state as named tensors."""
+        return state.tensors_of(self.policy.model, self.optimizer)
+
+    @property
+    def scalars(self) -> dict[str, int]:
+        """What of the state is no tensor: round and steps fix seeds and the learning rate; no other generator has a state between rounds."""
+        return {"round": self.round, "steps": self.steps}
+
+    @property
+    def root(self) -> bytes:
+        """32-byte state root."""
+        return state_root(self.tensors, self.scalars)
+
+    def adopt(self, tensors: dict[str, torch.Tensor], scalars: dict[str, int]) -> None:
+        """Take up a state of another origin. Raises StateError where it is of another model or form."""
+        moments = {name: tensor for name, tensor in tensors.items() if not name.startswith(state.MODEL)}
+        own = {name.removeprefix(state.MODEL): tensor for name, tensor in tensors.items() if name.startswith(state.MODEL)}
+        state.require_moments(self.policy.model, moments)
+        state.restore(self.policy.model, own)
+        self.optimizer = moments or None
+        self.round, self.steps = scalars["round"], scalars["steps"]
 
     def save(self, notes: dict[str, Any]) -> None:
         """Write the state after `round` whole, with `notes`."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarm import recipe
+from swarm.errors import Refused
 from swarm.groups import Group, Rollout, Said
 from swarm.learn.batch import (
     IMPROBABLE,
@@ -18,12 +21,12 @@ from swarm.learn.batch import (
     OWN_NO_ADVANTAGE,
     TOO_LONG,
     Scored,
-    batch_blob,
     for_training,
     select,
     suspicious,
     without,
 )
+from swarm.learn.record import Source, max_bytes, of_batch, unpack
 from swarm.recipe import Sharing
 from swarm.seeds import STAGES
 
@@ -180,16 +183,52 @@ def test_training_gets_author_logprobs_only_where_they_fit():
     assert [row is None for row in rows] == [author == ME for author in mixed.by]
 
 
-def test_the_blob_lists_what_was_trained_and_what_was_not():
-    batch = pick([group(0), group(1, rewards=(1.0,) * 4)], [without(group(7, author=b"\x05" * 32), [None, None, None, TOO_LONG])])
+def a_record():
+    own, theirs = group(0), without(group(7, author=b"\x05" * 32), [None, None, None, TOO_LONG])
+    flat = group(1, rewards=(1.0,) * 4)
+    batch = pick([own, flat], [theirs])
+    source = Source(theirs.author, theirs.operator, "answer", 3, b"\x0a" * 32, b"a signed shelf")
+    places = {id(own.group): ("answer", 0), id(flat.group): ("answer", 1)}
     advantages = [[0.5, -0.5, -0.5, 0.5], [1.0, -0.5, -0.5, 0.0]]
-    version, round, trained, left = msgpack.unpackb(batch_blob(4, batch, advantages))
-    assert (version, round, left) == (1, 4, [["answer", ME, 0, 1, NO_ADVANTAGE]])
-    stage, author, asker, asked, index, rollouts = trained[1]
-    assert (stage, author, asker, asked, index) == ("answer", b"\x05" * 32, b"\x05" * 32, 0, 7)
-    assert [row[2] for row in rollouts] == [1.0, 0.0, 0.0, None] and [row[3] for row in rollouts] == advantages[1]
-    assert rollouts[0][:2] == [b"\x05" * 32, batch.groups[1].group.rollouts[0].digest]
-    assert batch_blob(4, batch, advantages) == batch_blob(4, batch, advantages)
+    return batch, of_batch(4, b"\x09" * 32, batch, advantages, {"answer": b"\x0b" * 32}, places, {id(theirs.group): (source, 2)})
+
+
+def test_the_record_lists_what_was_trained_and_what_was_not():
+    batch, record = a_record()
+    assert [(t.stage, t.author, t.source, t.place) for t in record.trained] == [("answer", ME, -1, 0), ("answer", b"\x05" * 32, 0, 2)]
+    assert record.left == (("answer", 1, NO_ADVANTAGE),) and record.digests == [b"\x0b" * 32, b"\x0a" * 32]
+    assert [reward for _, reward, _ in record.trained[1].rollouts] == [1.0, 0.0, 0.0, None]
+    assert record.trained[1].rollouts[0][0] == batch.groups[1].group.rollouts[0].digest
+
+
+def test_a_record_comes_back_the_same_and_its_roots_follow_from_it():
+    rules = recipe.load("local", ["learn.group_size=4"])
+    _, record = a_record()
+    again = unpack(record.pack(), rules)
+    assert again == record and (again.rollout_root, again.reward_root) == (record.rollout_root, record.reward_root)
+    first = replace(record.trained[0], rollouts=((bytes(32), 1.0, 0.5), *record.trained[0].rollouts[1:]))
+    assert replace(record, trained=(first, record.trained[1])).rollout_root != record.rollout_root
+
+
+@pytest.mark.parametrize("damage", [
+    lambda row: row[:-1],
+    lambda row: [1, *row[1:]],
+    lambda row: [*row[:2], b"short", *row[3:]],
+    lambda row: [*row[:4], [[b"\x05" * 32, bytes(20), 0, 3, bytes(32), bytes(5000)]], *row[5:]],
+    lambda row: [*row[:5], [[0, ME, 7, 0, row[5][0][4]]], row[6]],
+    lambda row: [*row[:5], [[0, ME, -1, 0, [[bytes(32), float("nan"), 0.0]] * 4]], row[6]],
+    lambda row: [*row[:5], [[0, ME, -1, 0, row[5][0][4][:3]]], row[6]],
+])  # fmt: skip
+def test_a_record_that_breaks_its_form_is_refused(damage):
+    rules = recipe.load("local", ["learn.group_size=4"])
+    with pytest.raises(Refused, match="record"):
+        unpack(msgpack.packb(damage(msgpack.unpackb(a_record()[1].pack()))), rules)
+
+
+def test_a_record_larger_than_the_recipe_allows_is_refused_before_it_is_read():
+    rules = recipe.load("local", ["learn.group_size=4"])
+    with pytest.raises(Refused, match="at most"):
+        unpack(bytes(max_bytes(rules) + 1), rules)
 
 
 REWARDS = st.lists(st.sampled_from([0.0, 0.5, 1.0, None]), min_size=4, max_size=4).map(tuple)

@@ -27,7 +27,9 @@ def author(number: int) -> bytes:
     return number.to_bytes(32, "big")
 
 
-def groups(stage: str, peer: bytes, round: int, count: int = 2, asker: bytes = ME, specialty: int = -1, answer: str = ">15", seed: bytes = SEED) -> list[Group]:
+def groups(
+    stage: str, peer: bytes, round: int, count: int = 2, asker: bytes = ME, specialty: int = -1, answer: str = ">15", seed: bytes = SEED
+) -> list[Group]:
     """`count` groups of `peer`; critiques are of `asker`'s answers."""
     row = Rollout(">15", (24, 7, 11), (-1.0,) * 3, True, label=1 if stage == "critique" else None)
     asker = asker if stage == "critique" else peer

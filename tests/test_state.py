@@ -17,9 +17,10 @@ import torch
 from blake3 import blake3
 from learning import EOS, PAD, lora, some_groups, tiny_model, weights
 
+from swarm import merkle
 from swarm.errors import InputError, ResourceError, StateError
 from swarm.keys import keccak
-from swarm.learn.root import merkle_root, scalar_digest, state_root, tensor_digest
+from swarm.learn.root import scalar_digest, state_root, tensor_digest
 from swarm.learn.state import Checkpoints, restore, tensors_of
 from swarm.learn.step import step, trainable
 from swarm.recipe import Learn
@@ -189,10 +190,10 @@ def test_root_follows_the_written_definition():
 def test_an_odd_node_moves_up():
     leaves = [bytes([i]) * 32 for i in range(3)]
     a, b, c = (keccak(b"\x00", leaf) for leaf in leaves)
-    assert merkle_root(leaves) == keccak(b"\x01", keccak(b"\x01", a, b), c)
-    assert merkle_root(leaves[:1]) == a
+    assert merkle.root(leaves) == keccak(b"\x01", keccak(b"\x01", a, b), c)
+    assert merkle.root(leaves[:1]) == a
     with pytest.raises(InputError):
-        merkle_root([])
+        merkle.root([])
 
 
 def test_root_vectors():

@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-import msgpack
-
 from swarm.groups import Group
 from swarm.learn.step import TrainGroup
 from swarm.recipe import Sharing
 from swarm.seeds import STAGES
 
-VERSION = 1
 SAME = 1e-6  # rewards that differ by less are equal
 WINDOW = 4  # tokens: a planted string is short, so the mean over a whole rollout would hide it
 
@@ -128,20 +125,6 @@ def for_training(
         foreign=any(author != me for author in scored.by),
         key=scored.group.key,
     )
-
-
-def batch_blob(round: int, batch: Batch, advantages: Sequence[Sequence[float]]) -> bytes:
-    """Canonical msgpack of what was trained (design.md section 6); `advantages` as `StepResult.advantages` gives them.
-
-    [version, round, trained, left out]; trained, in order: [stage, author, asker, round, index, [per rollout: author,
-    digest, reward or nil, advantage]]; left out: [stage, asker, round, index, reason].
-    """
-    trained = []
-    for scored, row in zip(batch.groups, advantages, strict=True):
-        rollouts = [list(each) for each in zip(scored.by, (r.digest for r in scored.group.rollouts), scored.rewards, row, strict=True)]
-        trained.append([scored.group.stage, scored.author, *scored.group.key[1:], rollouts])
-    left = [[*scored.group.key, reason] for scored, reason in batch.left_out]
-    return msgpack.packb([VERSION, round, trained, left], use_bin_type=True)
 
 
 def _shuffled(groups: Sequence[Scored], rng: random.Random) -> list[Scored]:

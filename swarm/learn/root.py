@@ -2,10 +2,9 @@
 
     tensor digest  BLAKE3-256 over msgpack [name, dtype, shape] followed by the elements, little-endian, row-major
     scalar digest  BLAKE3-256 over msgpack of the sorted [key, value] pairs of everything that is not a tensor
-    leaf           keccak256(0x00 || digest)
-    node           keccak256(0x01 || left || right); an odd last node moves up unchanged
 
-Tensor leaves are sorted by name (UTF-8 bytes); the scalar leaf comes last. Vectors: tests/vectors/state_root.json.
+Both are leaves of a tree of `swarm.merkle`. Tensor leaves are sorted by name (UTF-8 bytes); the scalar leaf comes
+last. Vectors: tests/vectors/state_root.json.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgpack
 from blake3 import blake3
 
+from swarm import merkle
 from swarm.errors import InputError
-from swarm.keys import keccak
 
 if TYPE_CHECKING:
     import torch
@@ -41,18 +40,12 @@ def scalar_digest(scalars: dict[str, Scalar]) -> bytes:
     return blake3(msgpack.packb(sorted(scalars.items()), use_bin_type=True)).digest()
 
 
-def merkle_root(digests: list[bytes]) -> bytes:
-    """32-byte root of an ordered tree over at least one 32-byte digest."""
-    if not digests:
-        raise InputError("a tree needs at least one leaf")
-    level = [keccak(b"\x00", digest) for digest in digests]
-    while len(level) > 1:
-        pairs = [keccak(b"\x01", left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0]
+def gradient_root(gradients: dict[str, torch.Tensor]) -> bytes:
+    """32-byte root over named gradients: what only a replay of the step yields."""
+    return merkle.root([tensor_digest(name, gradients[name]) for name in sorted(gradients, key=str.encode)])
 
 
 def state_root(tensors: dict[str, torch.Tensor], scalars: dict[str, Scalar]) -> bytes:
     """32-byte root over a whole training state: see `state.tensors_of` for the names."""
     ordered = sorted(tensors, key=str.encode)
-    return merkle_root([tensor_digest(name, tensors[name]) for name in ordered] + [scalar_digest(scalars)])
+    return merkle.root([tensor_digest(name, tensors[name]) for name in ordered] + [scalar_digest(scalars)])

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
-from swarm.errors import InputError, ResourceError, StateError
+from swarm.bounds import json_of
+from swarm.errors import InputError, Refused, ResourceError, StateError
 from swarm.learn.step import MOMENTS, OptimizerState, trainable
 
 if TYPE_CHECKING:
@@ -56,6 +57,49 @@ def restore(model: torch.nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def require_moments(model: torch.nn.Module, moments: dict[str, torch.Tensor]) -> None:
+    """Raise StateError unless `moments` is empty or AdamW's state of exactly the trained tensors of `model`, in float32."""
+    import torch
+
+    if not moments:
+        return
+    own = trainable(model)
+    expected = {f"{moment}/{name}": torch.Size() if moment == "step" else tensor.shape for name, tensor in own.items() for moment in MOMENTS}
+    if moments.keys() != expected.keys():
+        raise StateError("the stored optimizer state is of another model", "start with --fresh")
+    for name, tensor in moments.items():
+        like = torch.float32 if name.startswith("step/") else own[name.partition("/")[2]].dtype
+        if tensor.shape != expected[name] or tensor.dtype != like:
+            raise StateError(f"the stored {name} has another shape or type than the model's", "start with --fresh")
+
+
+def pack(tensors: dict[str, torch.Tensor], scalars: dict[str, int]) -> bytes:
+    """A whole state as one safetensors file whose bytes follow from its content: what an opening carries.
+
+    `tensors` as from `tensors_of`. The scalars lie under one metadata key, since the order of several is not fixed.
+    """
+    from safetensors.torch import save
+
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(whole, metadata={"swarm": json.dumps(scalars, sort_keys=True)})
+
+
+def unpack(data: bytes) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
+    """The tensors and scalars of a packed state; its size was bounded and its digest checked before. Raises Refused("malformed")."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        head = json_of(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        scalars = json_of(head["__metadata__"]["swarm"].encode())
+        tensors = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
+        raise Refused("malformed", f"the state does not parse ({type(error).__name__})") from None
+    if not isinstance(scalars, dict) or not all(type(value) is int for value in scalars.values()):
+        raise Refused("malformed", "the state's scalars are no whole numbers")
+    return tensors, scalars
 
 
 class Checkpoints:

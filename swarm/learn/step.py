@@ -67,6 +67,7 @@ class StepResult:
     kl: float = 0.0  # against the start model, where beta > 0
     tokens: int = 0  # sampled tokens trained on
     advantages: list[list[float]] = field(default_factory=list)  # per group and completion, as trained
+    gradient: bytes = bytes(32)  # root over the gradients before clipping (`root.gradient_root`); zeros where nothing was trained
 
 
 def step(
@@ -245,4 +246,5 @@ def _result(trainer: StepTrainer, model: torch.nn.Module, groups: list[TrainGrou
         kl=trainer.seen.get("kl", 0.0),
         tokens=trainer.tokens,
         advantages=trainer.advantages,
+        gradient=trainer.gradient,
     )

@@ -27,6 +27,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from swarm.learn.root import gradient_root
 from swarm.recipe import Learn
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class StepTrainer(GRPOTrainer):
         self.slices: list[Rows] = []
         self.seen: dict[str, float] = {}
         self.norm = math.nan
+        self.gradient = bytes(32)
         slices = -(-len(groups) * learn.group_size // rows)
         super().__init__(
             model=model,
@@ -164,6 +166,7 @@ class StepTrainer(GRPOTrainer):
 
     def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
         """TRL's. Without a finite norm the gradients are thrown away, and AdamW then leaves weights and state alone."""
+        self.gradient = gradient_root({name: t.grad for name, t in model.named_parameters() if t.grad is not None})
         norm = super()._clip_grad_norm(model)
         self.norm = float(norm)
         if not math.isfinite(self.norm):

@@ -207,7 +207,7 @@ class Discovery:
             self._wants.settle(want)
             self._members.delivered(member)
             self._partner(member.peer)
-            self._keep(Arrival(card, entry.stage, entry.round, entry.digest, data))
+            self._keep(Arrival(card, entry.stage, entry.round, entry.digest, data, want.shelf))
         finally:
             self._active.pop(want.key, None)
             self.wake.set()

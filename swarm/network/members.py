@@ -34,6 +34,7 @@ class Member:
     heard: float = float("-inf")
     card: Card | None = None
     shelf: Shelf | None = None
+    shelf_wire: bytes = b""  # the signed bytes of `shelf`
     delivered: int = 0  # blobs that came whole and right
     failures: int = 0  # in a row
     faults: int = 0  # blobs with a wrong digest, ever
@@ -83,7 +84,7 @@ class Members:
             return None
         self.require_welcome(shelf.operator, shelf.peer)
         member = self._member(shelf.operator, shelf.peer)
-        member.shelf, member.heard = shelf, self._clock()
+        member.shelf, member.shelf_wire, member.heard = shelf, wire, self._clock()
         return member
 
     def revoke(self, wire: bytes) -> None:

@@ -46,6 +46,7 @@ class _Author:
     heard: float = 0.0
     blobs: dict[tuple[str, int], list[Shared]] = field(default_factory=dict)
     raw: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    shelves: dict[tuple[str, int], bytes] = field(default_factory=dict)
     operator: bytes = b""
     name: str = ""
     specialty: int = -1
@@ -60,11 +61,13 @@ class Pool:
         self._authors: OrderedDict[bytes, _Author] = OrderedDict()
         self._used: dict[str, set] = {}
 
-    def add(self, card: Card, stage: str, round: int, data: bytes, at: float | None = None) -> int:
+    def add(self, card: Card, stage: str, round: int, data: bytes, at: float | None = None, shelf: bytes = b"") -> int:
         """Take in a blob that the network verified (hash and signature); returns the number of groups, 0 when refused."""
-        return self.take(card.peer, card.operator, card.name, card.specialty, stage, round, data, at or time.time())
+        return self.take(card.peer, card.operator, card.name, card.specialty, stage, round, data, at or time.time(), shelf)
 
-    def take(self, peer: bytes, operator: bytes, name: str, specialty: int, stage: str, round: int, data: bytes, at: float) -> int:
+    def take(
+        self, peer: bytes, operator: bytes, name: str, specialty: int, stage: str, round: int, data: bytes, at: float, shelf: bytes = b""
+    ) -> int:
         """`add` without a card: for what is known to be from `peer` already (saved earlier, or handed over in one process)."""
         try:
             said_stage, said_round, epoch_seed, groups = unpack(data, self.limits, peer)
@@ -87,6 +90,7 @@ class Pool:
         author.operator, author.name, author.specialty = operator, name, specialty
         author.blobs[stage, round] = [Shared(peer, operator, name, round, group) for group in groups]
         author.raw[stage, round] = data
+        author.shelves.setdefault((stage, round), shelf)
         self._prune(author)
         return len(groups)
 
@@ -108,6 +112,11 @@ class Pool:
         self.refused[reason] += 1
         self.use(use, [shared])
 
+    def source(self, shared: Shared) -> tuple[bytes, bytes, int]:
+        """The blob in which a group came, the signed shelf (wire bytes) that vouches for it, and the group's place in it."""
+        author, key = self._authors[shared.author], (shared.group.stage, shared.round)
+        return author.raw[key], author.shelves[key], next(i for i, other in enumerate(author.blobs[key]) if other is shared)
+
     def name_of(self, peer: bytes) -> str:
         """The readable name of an author in the pool."""
         author = self._authors.get(peer)
@@ -120,7 +129,7 @@ class Pool:
     def save(self, path: Path) -> None:
         """Write the raw blobs and what was used, whole."""
         blobs = [
-            [peer, a.operator, a.name, a.specialty, stage, round, data, a.heard]
+            [peer, a.operator, a.name, a.specialty, stage, round, data, a.heard, a.shelves[stage, round]]
             for peer, a in self._authors.items()
             for (stage, round), data in a.raw.items()
         ]
@@ -139,8 +148,8 @@ class Pool:
             self.refused["damaged pool file"] += 1
             return
         blobs, used = msgpack.unpackb(content, use_list=False)
-        for peer, operator, name, specialty, stage, round, data, at in blobs:
-            self.take(peer, operator, name, specialty, stage, round, data, at)
+        for peer, operator, name, specialty, stage, round, data, at, shelf in blobs:
+            self.take(peer, operator, name, specialty, stage, round, data, at, shelf)
         for use, keys in used.items():
             self._used[use] = {(author, round, tuple(key), answer) for author, round, key, answer in keys}
 
@@ -154,7 +163,7 @@ class Pool:
     def _prune(self, author: _Author) -> None:
         for key in [key for key in author.blobs if key[1] <= author.newest - self.freshness]:
             gone = {shared.key for shared in author.blobs.pop(key)}
-            del author.raw[key]
+            del author.raw[key], author.shelves[key]
             for keys in self._used.values():
                 keys -= gone
 
@@ -167,4 +176,4 @@ class Pool:
 
 def _seal(content: bytes) -> bytes:
     """32 bytes that tell a whole file of this format from a damaged one."""
-    return blake3(b"openswarm/pool/2" + content).digest()
+    return blake3(b"openswarm/pool/3" + content).digest()

@@ -70,6 +70,7 @@ class Arrival:
     round: int
     digest: bytes
     data: bytes
+    shelf: bytes = b""  # the author's signed word for this digest, as it travels
     at: float = field(default_factory=time.time)  # unix seconds
 
 

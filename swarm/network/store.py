@@ -37,7 +37,10 @@ class BlobStore:
         path = self._path(digest)
         part = path.with_suffix(f".{threading.get_ident()}.part")
         try:
-            part.write_bytes(data)
+            with open(part, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
@@ -68,6 +71,25 @@ class BlobStore:
         """Keep this one for as long as the process runs."""
         with self._lock:
             self._kept.add(digest)
+
+    def release(self, digests: set[bytes]) -> None:
+        """Take back `keep`: these go once the limit is reached, unless they are pinned."""
+        with self._lock:
+            self._kept -= digests
+
+    def drop(self, digest: bytes) -> None:
+        """Remove a blob that nothing pins or keeps."""
+        with self._lock:
+            if digest not in self._pinned | self._kept:
+                self._forget(digest)
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the blob is here (its content is checked when it is read)."""
+        return digest in self._sizes
+
+    def size(self, digest: bytes) -> int:
+        """Bytes of a blob, 0 where it is not here."""
+        return self._sizes.get(digest, 0)
 
     def _trim(self, newest: bytes) -> None:
         kept = self._pinned | self._kept | {newest}

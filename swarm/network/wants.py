@@ -25,10 +25,11 @@ TRICKLE_S = 60.0  # a node that publishes nothing still earns a full allowance i
 
 @dataclass(frozen=True)
 class Want:
-    """One blob to fetch."""
+    """One blob to fetch, and the signed shelf that names it."""
 
     member: Member
     entry: Entry
+    shelf: bytes
 
     @property
     def key(self) -> tuple[bytes, bytes]:
@@ -94,7 +95,7 @@ class Wants:
                 continue
             oldest = max((entry.round for entry in member.shelf.entries), default=0) - self._freshness
             for entry in member.shelf.entries:
-                want = Want(member, entry)
+                want = Want(member, entry, member.shelf_wire)
                 stale = entry.round <= oldest and entry.stage != AVERAGE  # addresses are good until others replace them
                 if stale or want.key in self._settled:
                     continue

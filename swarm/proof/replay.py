@@ -1,0 +1,262 @@
+"""Replay: do a recorded step again and compare every bit (design.md section 6, profile `pinned`).
+
+From the packed state before the step, the batch record and the stage blobs, the replayer derives the questions again, decodes the
+own rollouts of the round in their recorded batch shape and order, recomputes every reward, checks that foreign groups are signed by
+their authors, builds the batch and takes the optimizer step through the same function as the trainer. Anything that does not come
+out the same is a `Fault` that says where. Nothing here opens a socket or believes a size: the caller fetched by digest and bound.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from swarm import records, seeds
+from swarm.author import Author, Draft
+from swarm.errors import Refused, StateError, TaskError
+from swarm.groups import Group, Limits, pack, unpack
+from swarm.learn import record as batches
+from swarm.learn import state
+from swarm.learn.batch import Scored
+from swarm.learn.record import BatchRecord, Source, Trained
+from swarm.learn.root import state_root
+from swarm.proof import leaf as leaves
+from swarm.proof.leaf import Leaf
+from swarm.proof.units import sizes, units
+
+if TYPE_CHECKING:
+    import torch
+
+    from swarm.learn.step import StepResult, TrainGroup
+    from swarm.stages import Stages
+    from swarm.trainee import Trainee
+
+Blobs = Callable[[bytes], bytes]  # digest -> content, already checked against it
+
+
+class Fault(Exception):
+    """The record does not hold. `where` is a short fixed word, `what` a sentence."""
+
+    def __init__(self, where: str, what: str):
+        super().__init__(what)
+        self.where, self.what = where, what
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A step that was done again and came out the same. `gradient` is the root that only doing it yields."""
+
+    gradient: bytes
+    cpu_s: float
+
+
+class Replayer:
+    """Replays steps under one recipe, with a model and tasks of its own. `trainee` is overwritten by every replay."""
+
+    def __init__(self, stages: Stages, trainee: Trainee):
+        self.stages, self.trainee, self.recipe = stages, trainee, stages.recipe
+        self.limits = Limits.of(stages.recipe)
+        self._sizes = sizes(trainee.policy.model)
+
+    def replay(self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes]) -> Replayed:
+        """Do one step again. `packed` is the state before it, `usable_seeds` are the epoch seeds it may have used.
+
+        Raises Fault where the record does not hold.
+        """
+        begun = time.process_time()
+        if leaf.kind != leaves.LEARN:
+            return Replayed(bytes(32), 0.0)  # a restore: earlier and later leaves vouch for both roots
+        self.load(packed, leaf)
+        record = self.record(leaf, blobs)
+        if leaf.units and leaf.epoch_seed not in usable_seeds:
+            raise Fault("seed", f"round {leaf.round} was played under a seed that no epoch near {leaf.epoch} has")
+        self.stages.epoch_seed = leaf.epoch_seed
+        own = self._own_groups(leaf, record, blobs)
+        for stage, groups in own.items():
+            self._decode_again(leaf, stage, groups, blobs(dict(record.own)[stage]))
+        scored = self._batch(leaf, record, own, blobs)
+        result = self._step(leaf, scored)
+        self._compare(leaf, record, own, result)
+        return Replayed(result.gradient, time.process_time() - begun)
+
+    def advance(self, leaf: Leaf, blobs: Blobs) -> None:
+        """Take the step of one's own leaf again without decoding, to reach the state after it. Raises Fault where it is not reached."""
+        record = self.record(leaf, blobs)
+        self.stages.epoch_seed = leaf.epoch_seed
+        own = {stage: self._unpack(blobs(digest), leaf.peer)[3] for stage, digest in record.own}
+        foreign = [self._unpack(blobs(source.digest), source.author)[3] for source in record.sources]
+        scored = [self._scored(leaf, trained, record, own, foreign) for trained in record.trained]
+        self._step(leaf, scored)
+        if self.trainee.root != leaf.after:
+            raise Fault("after", f"round {leaf.round} does not lead where its record says")
+
+    def load(self, packed: bytes, leaf: Leaf) -> None:
+        """Take up the state before a leaf. Raises Fault where it is not the one that the leaf names."""
+        try:
+            tensors, scalars = state.unpack(packed)
+            if state_root(tensors, scalars) != leaf.before:
+                raise Fault("before", f"the state before round {leaf.round} is not the one that its record names")
+            if scalars.keys() != {"round", "steps"} or scalars["round"] != leaf.round - 1:
+                raise Fault("before", f"the state before round {leaf.round} is of another round")
+            self.trainee.adopt(tensors, scalars)
+        except (Refused, StateError) as error:
+            raise Fault("before", f"the state before round {leaf.round}: {error}") from None
+
+    def record(self, leaf: Leaf, blobs: Blobs) -> BatchRecord:
+        """The batch record of a leaf, which it must name by digest and roots."""
+        try:
+            record = batches.unpack(blobs(leaf.batch), self.recipe)
+        except Refused as error:
+            raise Fault("batch", str(error)) from None
+        if (record.round, record.epoch_seed) != (leaf.round, leaf.epoch_seed):
+            raise Fault("batch", f"the batch record is of round {record.round}, the step of round {leaf.round}")
+        if (record.rollout_root, record.reward_root) != (leaf.rollouts, leaf.rewards):
+            raise Fault("batch", "the batch record has other rollouts or rewards than the step record names")
+        return record
+
+    def _own_groups(self, leaf: Leaf, record: BatchRecord, blobs: Blobs) -> dict[str, list[Group]]:
+        """The round's own groups by stage, of the form that the rules give them."""
+        own: dict[str, list[Group]] = {}
+        for stage, digest in record.own:
+            said, round, seed, groups = self._unpack(blobs(digest), leaf.peer)
+            if (said, round, seed) != (stage, leaf.round, leaf.epoch_seed) or stage in own:
+                raise Fault("own blobs", f"the {stage} blob of round {leaf.round} is of another round or stage")
+            own[stage] = groups
+        if [group.index for group in own.get("answer", [])] != list(range(self.recipe.answer.questions)):
+            raise Fault("own blobs", f"round {leaf.round} does not answer its questions in order")
+        return own
+
+    def _decode_again(self, leaf: Leaf, stage: str, groups: list[Group], blob: bytes) -> None:
+        """Write a stage's rollouts again and compare the bytes."""
+        try:
+            drafts = [Draft(dataclasses.replace(group, rollouts=()), self.stages.question(group)) for group in groups]
+        except TaskError as error:
+            raise Fault("question", str(error)) from None
+        again = Author(self.stages, leaf.peer).write(drafts, leaf.round)
+        if pack(stage, leaf.round, leaf.epoch_seed, again) != blob:
+            raise Fault("rollouts", f"{stage} of round {leaf.round}: {_first_difference(groups, again)}")
+
+    def _batch(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], blobs: Blobs) -> list[Scored]:
+        """The trained groups with rewards computed here, which must be the recorded ones."""
+        foreign = [self._foreign(leaf, source, blobs) for source in record.sources]
+        found = []
+        for trained in record.trained:
+            scored = self._rewarded(self._scored(leaf, trained, record, own, foreign), leaf)
+            if scored.rewards != tuple(reward for _, reward, _ in trained.rollouts):
+                raise Fault("rewards", f"a {trained.stage} group of round {leaf.round} has other rewards than were recorded")
+            if not scored.has_advantage:
+                raise Fault("selection", f"a {trained.stage} group of round {leaf.round} without advantage was trained on")
+            found.append(scored)
+        self._rules(leaf, record, own, found)
+        return found
+
+    def _rewarded(self, scored: Scored, leaf: Leaf) -> Scored:
+        """The group with recomputed rewards, foreign ones without what the filter drops."""
+        try:
+            rewards = self.stages.rewards(scored.group, self.stages.question(scored.group))
+        except TaskError as error:
+            raise Fault("rewards", f"the scorer failed: {error}") from None
+        again = dataclasses.replace(scored, rewards=tuple(map(float, rewards)))
+        return again if scored.author == leaf.peer else self.stages.checked(again, Counter())
+
+    def _scored(
+        self, leaf: Leaf, trained: Trained, record: BatchRecord, own: dict[str, list[Group]], foreign: list[list[Group]]
+    ) -> Scored:
+        """The group behind a line of the record, with the recorded rewards."""
+        source = record.sources[trained.source] if trained.source >= 0 else None
+        groups = own.get(trained.stage, []) if source is None else foreign[trained.source]
+        author = leaf.peer if source is None else source.author
+        if trained.author != author or trained.place >= len(groups):
+            raise Fault("batch", "the batch record names a group that its blob does not hold")
+        group = groups[trained.place]
+        if group.stage != trained.stage or [r.digest for r in group.rollouts] != [digest for digest, _, _ in trained.rollouts]:
+            raise Fault("batch", "the batch record names other rollouts than its blob holds")
+        operator = b"" if source is None else source.operator
+        return Scored(group, tuple(reward for _, reward, _ in trained.rollouts), operator, author)
+
+    def _foreign(self, leaf: Leaf, source: Source, blobs: Blobs) -> list[Group]:
+        """The groups of a foreign blob: signed for by its author, for this round, fresh when they were used."""
+        try:
+            shelf = records.read(source.shelf, leaf.swarm, leaf.time, kind=records.Shelf)
+        except Refused as error:
+            raise Fault("foreign", f"a foreign blob of round {leaf.round} is not vouched for: {error.reason}") from None
+        named = any((e.stage, e.round, e.digest) == (source.stage, source.round, source.digest) for e in shelf.entries)
+        if (shelf.peer, shelf.operator) != (source.author, source.operator) or source.author == leaf.peer or not named:
+            raise Fault("foreign", f"a foreign blob of round {leaf.round} is not the one that its author signed for")
+        if source.round <= shelf.round - self.recipe.sharing.freshness:
+            raise Fault("foreign", f"a foreign blob of round {leaf.round} was stale when it was announced")
+        said, round, _, groups = self._unpack(blobs(source.digest), source.author)
+        if (said, round) != (source.stage, source.round):
+            raise Fault("foreign", f"a foreign blob of round {leaf.round} is of another round or stage")
+        return groups
+
+    def _rules(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], scored: list[Scored]) -> None:
+        """The choice obeys the recipe: quotas, no group twice, no own group that could have been trained on left out without need."""
+        sharing = self.recipe.sharing
+        mine = [(t.stage, t.place) for t in record.trained if t.source < 0]
+        theirs = [(t.source, t.place) for t in record.trained if t.source >= 0]
+        if len(mine) > sharing.own or len(theirs) > sharing.foreign or len(set(mine)) != len(mine) or len(set(theirs)) != len(theirs):
+            raise Fault("selection", f"round {leaf.round} trains on {len(mine)} own and {len(theirs)} foreign groups")
+        usable = [
+            (stage, place)
+            for stage, groups in own.items()
+            for place, group in enumerate(groups)
+            if self._rewarded(Scored(group, (), b"", leaf.peer), leaf).has_advantage
+        ]
+        if len(mine) != min(sharing.own, len(usable)):
+            raise Fault("selection", f"round {leaf.round} trains on {len(mine)} of {len(usable)} usable own groups")
+        operators = Counter(s.operator for s in scored if s.author != leaf.peer)
+        most = max(1, int(sharing.operator_share * len(scored) + 1e-9))
+        if operators and max(operators.values()) > most:
+            raise Fault("selection", f"round {leaf.round} takes more than its share from one operator")
+
+    def _step(self, leaf: Leaf, scored: list[Scored]) -> StepResult:
+        groups: list[TrainGroup] = [self.stages.for_training(each, leaf.peer) for each in scored]
+        result = self.trainee.step(groups, seeds.derive("step", leaf.epoch_seed, leaf.peer, leaf.round))
+        self.trainee.round = leaf.round
+        return result
+
+    def _compare(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], result: StepResult) -> None:
+        """What the step gave against what the leaf says of it."""
+        advantages = [[advantage for _, _, advantage in trained.rollouts] for trained in record.trained]
+        if result.advantages != advantages:
+            raise Fault("advantages", f"round {leaf.round} was trained with other advantages than were recorded")
+        sampled = sum(len(rollout.ids) for groups in own.values() for group in groups for rollout in group.rollouts)
+        counted = (leaves.bits(result.lr), sampled, result.tokens)
+        if counted != (leaf.lr, leaf.sampled, leaf.trained):
+            raise Fault("counts", f"round {leaf.round} has other token counts or another learning rate than were recorded")
+        formula = units(*self._sizes, sampled, result.tokens)
+        if leaf.units not in (0, formula):
+            raise Fault("units", f"round {leaf.round} claims {leaf.units} work units, the formula gives {formula}")
+        if self.trainee.root != leaf.after:
+            raise Fault("after", f"the state after round {leaf.round} differs")
+
+    def _unpack(self, blob: bytes, author: bytes) -> tuple[str, int, bytes, list[Group]]:
+        try:
+            return unpack(blob, self.limits, author)
+        except Refused as error:
+            raise Fault("blobs", f"a stage blob does not parse: {error}") from None
+
+
+def first_tensor(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> str:
+    """The first tensor by name that differs between two states, for people."""
+    import torch
+
+    names = sorted(before.keys() | after.keys(), key=str.encode)
+    return next((n for n in names if n not in before or n not in after or not torch.equal(before[n], after[n])), "none")
+
+
+def _first_difference(said: list[Group], again: list[Group]) -> str:
+    for a, b in zip(said, again, strict=True):
+        for sample, (mine, theirs) in enumerate(zip(a.rollouts, b.rollouts, strict=True)):
+            if mine != theirs:
+                place = next((i for i, (x, y) in enumerate(zip(mine.ids, theirs.ids, strict=False)) if x != y), None)
+                where = "its log-probabilities differ" if place is None else f"token {place} is {mine.ids[place]}, decoding gives {theirs.ids[place]}"
+                return f"question {a.index}, sample {sample}: {where}"
+    return "the groups differ"
+
+

@@ -1,0 +1,74 @@
+"""When what is due: an epoch's windows by the chain's clock, and that clock as a node keeps it. Pure but for `Clock.now`.
+
+    epoch e       [start + e L, start + (e+1) L)             L = epoch
+    commitments   [end, end + grace]
+    randomness    [end + grace, + beacon)                    then R(e+1) is fixed: draws of e, seed of e+1
+    verdicts      committed for `audit` s, opened for `reveal` s, disputed for `challenge` s
+
+The contracts decide; this only tells when to look.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+OLDEST_SEED = 2  # epochs that a round's seed may be behind its own
+SLACK_S = 3.0  # clocks this close are taken for equal: block times are whole seconds
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The windows of one swarm; all values are unix seconds or seconds."""
+
+    start: int
+    epoch: int
+    grace: int
+    beacon: int
+    audit: int
+    reveal: int
+    challenge: int
+
+    def epoch_at(self, now: float) -> int:
+        """The epoch of a moment; 0 before the start."""
+        return max(0, int((now - self.start) // self.epoch))
+
+    def end(self, epoch: int) -> int:
+        return self.start + (epoch + 1) * self.epoch
+
+    def commit_until(self, epoch: int) -> int:
+        return self.end(epoch) + self.grace
+
+    def beacon_until(self, epoch: int) -> int:
+        """From here on the draws of `epoch` and the seed of the next one are known."""
+        return self.commit_until(epoch) + self.beacon
+
+    def audit_until(self, epoch: int) -> int:
+        return self.beacon_until(epoch) + self.audit
+
+    def reveal_until(self, epoch: int) -> int:
+        return self.audit_until(epoch) + self.reveal
+
+    def closed_at(self, epoch: int) -> int:
+        """When the case of a commitment is closed if nobody disputes."""
+        return self.reveal_until(epoch) + self.challenge
+
+    def seeds_for(self, epoch: int) -> range:
+        """Epochs whose seed a step of `epoch` may have used; epoch 0 has the recipe's hash for its seed."""
+        return range(max(0, epoch - OLDEST_SEED), epoch + 1)
+
+
+class Clock:
+    """The chain's time between two looks at the chain."""
+
+    def __init__(self, local: Callable[[], float] = time.time):
+        self._local, self._ahead = local, 0.0
+
+    def observe(self, chain_time: float) -> None:
+        """The newest block's time, just read."""
+        ahead = chain_time - self._local()
+        self._ahead = ahead if abs(ahead) > SLACK_S else 0.0
+
+    def now(self) -> float:
+        return self._local() + self._ahead

@@ -1,0 +1,128 @@
+"""The scribe: follows one round of a node and writes its step record at the end.
+
+It takes down the state before the round, the blobs of each stage, where every trained group lies, and the state after; the
+recorder makes it durable. The node calls `begin`, `wrote`, `stepped`, `write`, in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from swarm.groups import Group
+from swarm.learn import state
+from swarm.learn.record import BatchRecord, Source, digest_of, of_batch
+from swarm.network.pool import Pool, Shared
+from swarm.proof import leaf as leaves
+from swarm.proof.leaf import Leaf
+from swarm.proof.recorder import Recorder, Step
+from swarm.proof.units import sizes, units
+
+if TYPE_CHECKING:
+    from swarm.learn.batch import Batch
+    from swarm.learn.step import StepResult
+    from swarm.trainee import Trainee
+
+
+@dataclass
+class _Round:
+    number: int
+    before: bytes
+    state: bytes
+    stored: bool
+    own: dict[str, bytes] = field(default_factory=dict)  # stage -> digest
+    places: dict[int, tuple[str, int]] = field(default_factory=dict)  # id(own group) -> (stage, place in its blob)
+    held: list[list[Group]] = field(default_factory=list)  # keeps the groups alive, so that their ids stay theirs
+    sampled: int = 0
+    record: BatchRecord | None = None
+    sources: list[bytes] = field(default_factory=list)
+    result: StepResult | None = None
+
+
+class Scribe:
+    """Writes the step records of one node. `now()` is the chain's time, unix seconds."""
+
+    def __init__(self, recorder: Recorder, trainee: Trainee, every: int, now: Callable[[], float]):
+        self.recorder, self.trainee, self.every, self.now = recorder, trainee, every, now
+        self._sizes = sizes(trainee.policy.model)
+        self._head: tuple[bytes, bytes] | None = None  # root and packed state after the last step
+        self._round: _Round | None = None
+
+    def resume(self) -> None:
+        """Fit the records to the state that was taken up."""
+        self._head = self._look()
+        self.recorder.resume(self.trainee.round, self._head[0], int(self.now()))
+
+    def begin(self, number: int) -> None:
+        """A round begins at the present state."""
+        root, packed = self._head or self._look()
+        self._head = None
+        stored = self.recorder.stored(number, self.every)
+        if stored:
+            self.recorder.store.put(packed)
+        self._round = _Round(number, root, digest_of(packed), stored)
+
+    def wrote(self, stage: str, groups: list[Group], blob: bytes) -> None:
+        """A stage of the round is written."""
+        this = self._now
+        if groups:
+            digest = digest_of(blob)
+            this.own[stage] = digest if self.recorder.store.has(digest) else self.recorder.store.put(blob)
+            this.places |= {id(group): (stage, place) for place, group in enumerate(groups)}
+            this.held.append(groups)
+            this.sampled += sum(len(rollout.ids) for group in groups for rollout in group.rollouts)
+
+    def stepped(self, batch: Batch, result: StepResult, shared: dict[int, Shared], pool: Pool, epoch_seed: bytes) -> None:
+        """The optimizer step was taken; `shared` tells by `id(group)` which foreign groups came from where."""
+        this, sources = self._now, {}
+        for scored in batch.groups:
+            one = shared.get(id(scored.group))
+            if one is not None:
+                blob, shelf, place = pool.source(one)
+                this.sources.append(self.recorder.store.put(blob))
+                sources[id(scored.group)] = (Source(one.author, one.operator, one.group.stage, one.round, this.sources[-1], shelf), place)
+        this.record = of_batch(this.number, epoch_seed, batch, result.advantages, this.own, this.places, sources)
+        this.result = result
+
+    def write(self, paid: bool = True) -> Step:
+        """Write the leaf of the round; the trainee is at the state after it. `paid`: whether its seed was fresh enough to earn units."""
+        this, recorder = self._now, self.recorder
+        assert this.record is not None and this.result is not None
+        packed_record = this.record.pack()
+        blobs = [recorder.store.put(packed_record), *this.record.digests]
+        root, packed = self._head = self._look()
+        none, weights = bytes(32), self._sizes
+        leaf = Leaf(
+            swarm=recorder.swarm,
+            peer=recorder.peer,
+            epoch=0,
+            epoch_seed=this.record.epoch_seed,
+            step=0,
+            kind=leaves.LEARN,
+            round=this.number,
+            time=int(self.now()),
+            before=this.before,
+            batch=blobs[0],
+            rollouts=this.record.rollout_root,
+            rewards=this.record.reward_root,
+            machine=recorder.machine,
+            lr=leaves.bits(this.result.lr),
+            sampled=this.sampled,
+            trained=this.result.tokens,
+            units=units(*weights, this.sampled, this.result.tokens) if paid else 0,
+            gradient=none,
+            after=root,
+        )
+        self._round = None
+        return recorder.add(leaf, this.result.gradient, this.state, blobs, this.stored)
+
+    @property
+    def _now(self) -> _Round:
+        if self._round is None:
+            raise ValueError("the scribe follows no round: begin comes first")
+        return self._round
+
+    def _look(self) -> tuple[bytes, bytes]:
+        trainee = self.trainee
+        return trainee.root, state.pack(trainee.tensors, trainee.scalars)
