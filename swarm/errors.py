@@ -7,7 +7,7 @@ Every error says what went wrong and where (`str(error)`) and what to do about i
 1     an error of our own (a bug: please report it with the log)
 2     bad input: a flag, a recipe, an invite, a file
 3     identity: a key that is lost, locked, corrupt or in use twice
-4     network: nobody could be reached
+4     network: nobody could be reached, no peer or no chain
 5     resources: memory, disk, a port, a missing package
 6     state on disk that no fallback could mend
 7     refused: hostile or unauthorised input from somewhere else
@@ -59,6 +59,25 @@ class NetworkError(SwarmError):
     """Nobody could be reached, or the network process would not start."""
 
     exit_code = 4
+
+
+class ChainError(SwarmError):
+    """The chain cannot be reached, or what answers is not a chain: worth another try later."""
+
+    exit_code = 4
+
+
+class ChainRefused(ChainError):
+    """The chain or a contract says no, and would again: wrong address, empty balance, a rule of a contract.
+
+    `name` is the contract's custom error (or a short word of ours), `values` its arguments by name.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, hint: str = "", name: str = "", values: dict[str, object] | None = None):
+        super().__init__(what, hint)
+        self.name, self.values = name, values or {}
 
 
 class ResourceError(SwarmError):

@@ -1,0 +1,30 @@
+"""Names of what the contracts count: the enums of contracts/src/interfaces, and an amount as people read it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+WEI = 10**18
+
+
+class Verdict(IntEnum):
+    NONE, OK, FAULT, UNAVAILABLE, CANNOT = range(5)
+
+
+class Phase(IntEnum):
+    COMMIT, BEACON, AUDIT, REVEAL, CHALLENGE, CLOSED = range(6)
+
+
+class Outcome(IntEnum):
+    OPEN, CLEAN, UNAUDITED, FAULT, WITHHELD, CONCEDED, TIED, PLANTED = range(8)
+
+
+class Reason(IntEnum):
+    NONE, LATE, UNAUDITED, FAULTY, WITHHELD, CONCEDED, TIED, PLANTED, LONELY_CLASS, VOIDED = range(10)
+
+
+def amount(wei: int) -> str:
+    """Wei in units of 10^18, exact: 1500000000000000000 is 1.5."""
+    whole, part = divmod(abs(wei), WEI)
+    text = f"{whole}.{part:018d}".rstrip("0").rstrip(".")
+    return f"-{text}" if wei < 0 else text
