@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,6 +26,7 @@ from swarm.ending import Ending, Machine, explain
 from swarm.errors import NetworkError, ResourceError
 from swarm.heartbeat import Heartbeat
 from swarm.limits import Limits
+from swarm.parent import PARENT
 
 POLL_S = 0.25
 WATCH_S = 2.0  # seconds between two looks at memory
@@ -34,8 +35,6 @@ STOP_S = 15.0  # seconds a node has to end after SIGTERM
 FAILURES = 5  # without a finished round in between
 LONGEST_WAIT_S = 60.0
 LOG_BYTES = 8 * 2**20
-
-PARENT = "SWARM_SUPERVISOR"
 
 # The command that runs a node; tests put another one in its place.
 NODE = (sys.executable, "-m", "swarm.cli", "node")
@@ -275,14 +274,6 @@ def environment() -> dict[str, str]:
     """What a node process sees of the environment: everything but secrets meant for the supervisor."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SWARM_PASSPHRASE")}
     return kept | {"TOKENIZERS_PARALLELISM": "false", PARENT: str(os.getpid())}
-
-
-def end_with_parent(check_s: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> None:
-    """End this process in order when the supervisor that started it is gone; runs in a thread of the node."""
-    parent = int(os.environ.get(PARENT) or os.getppid())  # told, not asked: it may be gone before this line is reached
-    while os.getppid() == parent:
-        sleep(check_s)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager

@@ -178,7 +178,7 @@ def test_what_a_killed_node_leaves_behind_is_ended_with_it(tmp_path):
 
 
 def test_a_node_ends_when_its_parent_is_gone(tmp_path):
-    code = "import threading, time; from swarm.supervisor import end_with_parent\n"
+    code = "import threading, time; from swarm.parent import end_with_parent\n"
     code += "threading.Thread(target=end_with_parent, args=(0.05,), daemon=True).start(); time.sleep(60)"
     parent_code = "import subprocess, sys, time; from swarm.supervisor import environment\n"
     parent_code += f"print(subprocess.Popen([sys.executable, '-c', {code!r}], env=environment()).pid, flush=True); time.sleep(60)"

@@ -39,6 +39,7 @@ app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)
 app.command("measure", hidden=True)(node.measure)
+app.command("replayer", hidden=True)(node.replayer)
 
 
 @app.callback(invoke_without_command=True)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from swarm.supervisor import end_with_parent
+from swarm.parent import end_with_parent
 
 Folder = Annotated[Path, typer.Option(help="The peer's folder, with node.json in it.")]
 
@@ -49,6 +49,17 @@ def measure(folder: Folder, questions: Annotated[int | None, typer.Option(help="
     from swarm.measuring import measure as measured
 
     typer.echo(json.dumps(measured(folder, questions)))
+
+
+def replayer(folder: Folder) -> None:
+    """Do recorded steps again, one job a line from stdin. Started by a node whose swarm has its steps proved.
+
+    Example: `swarm replayer --folder .swarm/runs/local-1/peer-0`
+    """
+    _obey_parent()
+    from swarm.proof import worker
+
+    worker.main(folder)
 
 
 def _obey_parent() -> None:

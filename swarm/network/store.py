@@ -21,7 +21,7 @@ class BlobStore:
     """A folder of blobs with a byte limit; the oldest that nobody pinned go first. Safe to use from any thread."""
 
     def __init__(self, folder: Path, limit: int):
-        self._folder, self._limit = folder, limit
+        self.folder, self._limit = folder, limit
         self._lock = threading.Lock()
         self._pinned: set[bytes] = set()
         self._kept: set[bytes] = set()
@@ -105,7 +105,7 @@ class BlobStore:
         self._path(digest).unlink(missing_ok=True)
 
     def _path(self, digest: bytes) -> Path:
-        return self._folder / digest.hex()
+        return self.folder / digest.hex()
 
     def _files(self) -> list[Path]:
-        return [path for path in self._folder.iterdir() if len(path.name) == 64 and not path.name.strip("0123456789abcdef")]
+        return [path for path in self.folder.iterdir() if len(path.name) == 64 and not path.name.strip("0123456789abcdef")]

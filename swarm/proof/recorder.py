@@ -100,6 +100,11 @@ class Recorder:
             self._confirmed = max(self._steps, default=-1)
 
     @property
+    def committed_round(self) -> int:
+        """The last round that stands in a closed epoch, 0 where there is none."""
+        return max((step.leaf.round for step in self._steps.values() if step.leaf.epoch <= self.closed), default=0)
+
+    @property
     def pending(self) -> bool:
         """Whether a leaf waits for its checkpoint: its epoch cannot be closed yet."""
         return any(number > self._confirmed for number in self._steps)

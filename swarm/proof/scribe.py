@@ -50,7 +50,8 @@ class Scribe:
         self._round: _Round | None = None
 
     def resume(self) -> None:
-        """Fit the records to the state that was taken up."""
+        """Fit the records to the state that was taken up. A round that was committed is never played a second time, even where its state is lost."""
+        self.trainee.round = max(self.trainee.round, self.recorder.committed_round)
         self._head = self._look()
         self.recorder.resume(self.trainee.round, self._head[0], int(self.now()))
 

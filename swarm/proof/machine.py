@@ -1,0 +1,79 @@
+"""The determinism class of a machine: equal for machines that give equal bits under one recipe (profile `pinned`).
+
+A digest of what is known to change bits of stock PyTorch (its build, the processor, the vector instructions ATen takes, threads,
+attention, microbatch, optimizer variant), and of a *probe*: one fixed optimizer step and one fixed decoding of the recipe's start
+model. So a class cannot be announced by naming it: whoever is of another kind computes another digest.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgpack
+from blake3 import blake3
+
+from swarm.learn.step import TrainGroup
+from swarm.seeds import derive
+
+if TYPE_CHECKING:
+    from swarm.stages import Stages
+    from swarm.trainee import Trainee
+
+OPTIMIZER = "adamw single-tensor"  # as in swarm.learn.step
+GROUPS, PROMPT, TOKENS = 2, 8, 12  # of the probe
+
+
+def facts(stages: Stages) -> dict[str, str]:
+    """What is known to change bits, for people and for the class."""
+    import torch
+
+    model, recipe = stages.policy.model, stages.recipe
+    return {
+        "torch": torch.__version__ + " " + blake3(torch.__config__.show().encode()).hexdigest()[:16],
+        "processor": _processor(),
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
+        "device": model.device.type,
+        "attention": str(getattr(model.config, "_attn_implementation", "unknown")),
+        "microbatch": str(recipe.learn.microbatch),
+        "optimizer": OPTIMIZER,
+        "recipe": recipe.hash.hex(),
+    }
+
+
+def class_of(stages: Stages, trainee: Trainee) -> bytes:
+    """The 32-byte class of this machine under a recipe. `trainee` must be at the start model; it is changed."""
+    return blake3(b"openswarm/1/class" + msgpack.packb([sorted(facts(stages).items()), probe(stages, trainee)])).digest()
+
+
+def probe(stages: Stages, trainee: Trainee) -> bytes:
+    """32 bytes that only computing yields: state and gradient after a fixed step, and fixed samples drawn before it."""
+    from swarm.policy import sampler
+
+    recipe, policy = stages.recipe, stages.policy
+    draw, size = random.Random(0), recipe.learn.group_size
+    vocabulary = len(policy.tokenizer)
+    prompts = [[draw.randrange(vocabulary) for _ in range(PROMPT)] for _ in range(GROUPS)]
+    noise = [[derive("probe", n, g) for g in range(size)] for n in range(GROUPS)]
+    samples = sampler.generate(policy.model, prompts, noise, max_tokens=TOKENS, eos=set(), pad=policy.pad, rows=recipe.sampling.rows)
+    rewards = [float(i % 2) for i in range(size)]
+    groups = [TrainGroup(prompt, [list(s.ids) for s in row], rewards) for prompt, row in zip(prompts, samples, strict=True)]
+    result = trainee.step(groups, derive("probe step"))
+    told = [[list(s.ids), list(s.logprobs)] for row in samples for s in row]
+    return blake3(msgpack.packb([told, result.gradient, trainee.root])).digest()
+
+
+def _processor() -> str:
+    """Vendor, family and model of the processor; the architecture where the system does not tell more."""
+    found = {}
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("vendor_id", "cpu family", "model"):
+                found.setdefault(key.strip(), value.strip())
+    except OSError:
+        pass
+    return " ".join([platform.machine(), *found.values()])

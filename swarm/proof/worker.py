@@ -1,0 +1,143 @@
+"""The replayer: a process of its own, beside a node, that does recorded steps again. Started as `swarm replayer --folder PEER`.
+
+It reads one job a line from stdin and answers one JSON line on stdout; jobs name files, never code. It has a model and tasks of its
+own, runs at lower priority, opens no socket and holds no key. Its first line tells the machine's determinism class.
+
+    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds; blobs by digest beside it -> verdict
+    {"do": "open", "folder": F}     F/job.json: the way from a stored state to a drawn one       -> F/<digest of the state>
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from swarm.keys import keccak
+from swarm.proof.leaf import Leaf, leaf_of
+
+if TYPE_CHECKING:
+    from swarm.proof.replay import Replayer
+
+NICENESS = 3  # small: an audit that comes too late costs its auditor more than a slower round
+JOB = "job.json"
+OK, FAULT, CANNOT = "ok", "fault", "cannot"
+
+
+def main(folder: Path) -> None:
+    """Serve jobs until stdin ends. `folder` is the node's own, with its `node.json`."""
+    from swarm.proof.machine import class_of, facts
+
+    os.nice(NICENESS)
+    with _replayer(folder) as replayer, _stdout_apart() as answer:
+        kind = class_of(replayer.stages, replayer.trainee)
+        answer({"class": kind.hex(), "facts": facts(replayer.stages), "cpu_s": round(time.process_time(), 2)})
+        for line in sys.stdin:
+            job = json.loads(line)
+            found = replay(replayer, Path(job["folder"])) if job["do"] == "replay" else open_state(replayer, Path(job["folder"]))
+            answer(found)
+
+
+def replay(replayer: Replayer, folder: Path) -> dict[str, Any]:
+    """Replay the steps of a job. The answer's `value` is keccak256 over the gradient roots in the order given."""
+    from swarm.proof.replay import Fault
+
+    job = json.loads((folder / JOB).read_bytes())
+    seeds = {bytes.fromhex(seed) for seed in job["seeds"]}
+    gradients, cpu_s, blobs = [], 0.0, _reader(folder)
+    for at, (leaf, state) in enumerate(zip(_leaves(job), job["states"], strict=True)):
+        begun = time.process_time()
+        try:
+            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds)
+        except Fault as fault:
+            spent = round(cpu_s + time.process_time() - begun, 3)
+            return {"verdict": FAULT, "step": leaf.step, "at": at, "where": fault.where, "what": fault.what, "cpu_s": spent}
+        except FileNotFoundError as error:
+            return {"verdict": CANNOT, "step": leaf.step, "at": at, "where": "data", "what": f"blob {Path(error.filename).name[:16]} is missing"}
+        gradients.append(done.gradient)
+        cpu_s += done.cpu_s
+    return {"verdict": OK, "value": keccak(*gradients).hex(), "gradients": [g.hex() for g in gradients], "cpu_s": round(cpu_s, 3)}
+
+
+def open_state(replayer: Replayer, folder: Path) -> dict[str, Any]:
+    """Make the state before the last leaf of a job again from the stored one before the first, and write it beside the job."""
+    from swarm import disk
+    from swarm.learn import state
+
+    job = json.loads((folder / JOB).read_bytes())
+    way, blobs, begun = _leaves(job), _reader(Path(job["blobs"])), time.process_time()
+    replayer.load(blobs(bytes.fromhex(job["state"])), way[0])
+    for leaf in way[:-1]:
+        replayer.advance(leaf, blobs)
+    packed = state.pack(replayer.trainee.tensors, replayer.trainee.scalars)
+    digest = blake3(packed).hexdigest()
+    disk.replace(folder / digest, packed)
+    return {"digest": digest, "cpu_s": round(time.process_time() - begun, 3)}
+
+
+def write_job(folder: Path, leaves: list[Leaf], **values: Any) -> None:
+    """Write `job.json` for leaves and plain values (digests as hex)."""
+    from swarm import disk
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [[entry.hex() if isinstance(entry, bytes) else entry for entry in leaf.row()] for leaf in leaves]
+    disk.replace(folder / JOB, json.dumps({"leaves": rows, **values}).encode())
+
+
+def _leaves(job: dict[str, Any]) -> list[Leaf]:
+    return [leaf_of([bytes.fromhex(entry) if isinstance(entry, str) else entry for entry in row]) for row in job["leaves"]]
+
+
+def _reader(folder: Path) -> Callable[[bytes], bytes]:
+    """Blobs of a folder by digest, checked against it."""
+
+    def read(digest: bytes) -> bytes:
+        data = (folder / digest.hex()).read_bytes()
+        if blake3(data).digest() != digest:
+            raise FileNotFoundError(2, "its content is damaged", str(folder / digest.hex()))
+        return data
+
+    return read
+
+
+@contextlib.contextmanager
+def _replayer(folder: Path) -> Iterator[Replayer]:
+    """A replayer at the recipe's start model."""
+    import torch
+
+    from swarm import recipe, settings
+    from swarm.policy import model
+    from swarm.proof.replay import Replayer
+    from swarm.stages import Stages
+    from swarm.tasks.mix import Mix
+    from swarm.trainee import Trainee
+
+    chosen = settings.load(folder)
+    rules = recipe.from_bytes(chosen.recipe.read_bytes())
+    torch.set_num_threads(rules.proof.threads)
+    with Mix(rules, allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder) as mix:
+        policy = model.load(rules, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
+        trainee = Trainee(policy, rules, folder / "replays")
+        trainee.remember_start()
+        yield Replayer(Stages(rules, policy, mix), trainee)
+
+
+@contextlib.contextmanager
+def _stdout_apart() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Answers go to the real stdout; whatever libraries print goes to stderr, the log."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(value: dict[str, Any]) -> None:
+        out.write(json.dumps(value) + "\n")
+        out.flush()
+
+    with out:
+        yield answer
