@@ -20,7 +20,7 @@ class Outcome(IntEnum):
 
 
 class Reason(IntEnum):
-    NONE, LATE, UNAUDITED, FAULTY, WITHHELD, CONCEDED, TIED, PLANTED, LONELY_CLASS, VOIDED = range(10)
+    NONE, UNAUDITED, FAULTY, WITHHELD, CONCEDED, TIED, PLANTED, LONELY_CLASS, VOIDED = range(9)
 
 
 def amount(wei: int) -> str:

@@ -92,6 +92,7 @@ interface IAuditCourt {
     event Conceded(bytes32 indexed key, uint32 indexed epoch, uint256 fee);
     event PlantCommitted(bytes32 indexed plant, bytes32 indexed key);
     event PlantOpened(bytes32 indexed key, uint32 indexed epoch, uint32 from, uint32 to);
+    event PlantExpired(bytes32 indexed plant, uint256 bond);
     event Finalized(bytes32 indexed key, uint32 indexed epoch, Outcome outcome, uint8 level, bool smallPanel);
 
     /// @notice The drawn steps of a commitment: min(q, steps) distinct numbers below `steps`, in the order drawn.
@@ -143,8 +144,10 @@ interface IAuditCourt {
     function commitPlant(bytes32 key, bytes32 plant) external;
     /// @notice Opens it after the verdicts of level 0; one that is not opened is a fault like any other, and its bond is lost.
     function openPlant(IParticipationLedger.Header calldata header, uint32 from, uint32 to, bytes32 salt) external;
+    /// @notice Sends the bond of a plant that nobody opened in time to the treasury (anyone).
+    function expirePlant(bytes32 plant) external;
     /// @notice Charges a seated member that gave no verdict in time, and pauses it (anyone).
-    function lapse(bytes32 key, uint32 epoch, uint8 level, uint8 roll, bytes32 auditorKey) external;
+    function lapse(IParticipationLedger.Header calldata header, uint8 level, uint8 roll, bytes32 auditorKey) external;
     /// @notice Carries out what a closed case means: slashes, rewards, lapsed members (anyone).
     function finalize(IParticipationLedger.Header calldata header) external;
 }

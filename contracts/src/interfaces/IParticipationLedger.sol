@@ -29,7 +29,6 @@ interface IParticipationLedger {
     /// @notice Why a settled epoch brought no units.
     enum Reason {
         None,
-        Late, // unused on chain: late commitments cannot be settled
         Unaudited, // nobody drawn gave a verdict
         Faulty,
         Withheld,
@@ -95,7 +94,7 @@ interface IParticipationLedger {
     /// @notice For the stake vault only.
     function setCapacity(bytes32 key, uint32 capacity) external;
     /// @notice For the court only: a lost or conceded epoch takes the later ones with it.
-    function rewind(bytes32 key, uint32 epoch) external;
+    function rewind(bytes32 key, uint32 epoch, Reason reason) external;
 
     function memberOf(bytes32 key) external view returns (Member memory);
     function operatorOf(bytes32 key) external view returns (address);

@@ -9,7 +9,7 @@ import {IBeacon} from "./IBeacon.sol";
 interface ISwarmRegistry {
     /// @notice The rules of a swarm, fixed for ever when it is created. Times in seconds, money in wei of `token`.
     struct Terms {
-        uint64 start; // chain time at which epoch 0 begins
+        uint64 start; // chain time at which epoch 0 begins; 0 when creating: now
         uint32 epoch; // length of an epoch
         uint32 grace; // commit window after an epoch's end, at least epoch / 2
         uint32 beacon; // time for the beacon after the commit window
@@ -42,6 +42,7 @@ interface ISwarmRegistry {
     /// Join(bytes32 swarm,address joiner). So a voucher seen in flight is of no use to anyone but the joiner.
     struct Invite {
         address inviter;
+        bytes32 inviterPeer; // a peer that the inviter has registered in the swarm
         address ticket;
         uint64 expires;
         bytes inviterSignature;
@@ -87,8 +88,6 @@ interface ISwarmRegistry {
     function sessionOf(bytes32 key) external view returns (address);
     /// @notice Who invited `operator` (zero: nobody) and the how many-th invite of that inviter it was, from 0.
     function inviteOf(bytes32 swarm, address operator) external view returns (address inviter, uint32 number);
-    /// @notice Whether `operator` has registered a peer in `swarm` (counted from its first registration with a voucher or as creator).
-    function mayInvite(bytes32 swarm, address operator) external view returns (bool);
     /// @notice Seats of each panel (auditors, then juries) and the operators of one class that a swarm needs to fill them.
     function panelSizes() external pure returns (uint8[4] memory seats, uint8[4] memory operators);
     /// @notice Chain time of the end of `epoch`.
