@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
+import {IAuditCourt} from "./interfaces/IAuditCourt.sol";
+import {IParticipationLedger} from "./interfaces/IParticipationLedger.sol";
+import {IStakeVault} from "./interfaces/IStakeVault.sol";
+import {ISwarmRegistry} from "./interfaces/ISwarmRegistry.sol";
+
+/// @title Commitments and totals of verified work
+/// @dev A commitment touches four slots: the member's, the swarm's timing, the last root and one of the ring.
+contract ParticipationLedger is IParticipationLedger {
+    using BitMaps for BitMaps.BitMap;
+
+    struct Slot {
+        address session;
+        uint32 next;
+        uint32 capacity;
+        uint32 number;
+    }
+
+    struct Timing {
+        uint64 start;
+        uint32 epoch;
+        uint32 grace;
+        uint64 maxUnits;
+        uint16 ring;
+    }
+
+    struct Standing {
+        address operator;
+        uint32 acceptedNext; // 1 + the newest epoch that closed clean
+        bytes32 accepted;
+        uint256 units;
+    }
+
+    ISwarmRegistry public immutable registry;
+    IStakeVault public immutable vault;
+    IAuditCourt public immutable court;
+
+    mapping(bytes32 key => Slot) private _slots;
+    mapping(uint32 number => Timing) private _timings;
+    mapping(bytes32 key => bytes32) private _lasts;
+    mapping(bytes32 key => mapping(uint256 index => bytes32)) private _ring;
+    mapping(bytes32 key => Standing) private _standings;
+    mapping(uint32 number => bytes32) private _swarms;
+    mapping(bytes32 key => BitMaps.BitMap) private _settled;
+
+    /// @param vault_ and @param court_ are deployed after this contract, at addresses known in advance.
+    constructor(ISwarmRegistry registry_, IStakeVault vault_, IAuditCourt court_) {
+        registry = registry_;
+        vault = vault_;
+        court = court_;
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function enter(bytes32 swarm, address operator, bytes32 peer) external returns (bytes32 key) {
+        key = registry.keyOf(swarm, operator, peer);
+        address session = registry.sessionOf(key);
+        if (session == address(0)) revert MemberUnknown(key);
+        Slot storage slot = _slots[key];
+        if (slot.session == session) return key;
+        slot.session = session;
+        if (slot.number == 0) _admit(key, swarm, operator);
+        emit Entered(key, swarm, operator, peer, session);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function commit(bytes32 key, uint32 epoch, uint32 steps, uint64 units, bytes32 root, bytes32 last, bytes32 data) external {
+        Slot memory slot = _authorized(key);
+        Timing memory timing = _timings[slot.number];
+        uint256 end = timing.start + (uint256(epoch) + 1) * timing.epoch;
+        if (block.timestamp < end || block.timestamp > end + timing.grace) {
+            revert WindowClosed(block.timestamp, end, end + timing.grace);
+        }
+        if (steps > slot.capacity) revert StepsExceeded(steps, slot.capacity);
+        if (units > timing.maxUnits) revert UnitsExceeded(units, timing.maxUnits);
+        bytes32 first = _advance(key, slot, epoch, root, last);
+        _ring[key][epoch % timing.ring] = keccak256(abi.encode(key, epoch, steps, units, root, first, last, data));
+        emit Committed(key, epoch, steps, units, root, first, last, data, false);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function commitLate(bytes32 key, uint32 epoch, uint32 steps, bytes32 root, bytes32 last, bytes32 data) external {
+        Slot memory slot = _authorized(key);
+        Timing memory timing = _timings[slot.number];
+        uint256 closes = timing.start + (uint256(epoch) + 1) * timing.epoch + timing.grace;
+        if (block.timestamp <= closes) revert NotLate(block.timestamp, closes);
+        bytes32 first = _advance(key, slot, epoch, root, last);
+        emit Committed(key, epoch, steps, 0, root, first, last, data, true);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function adopt(bytes32 key, bytes32 other) external {
+        Slot memory slot = _authorized(key);
+        bytes32 root;
+        if (other == bytes32(0)) {
+            root = registry.swarmOf(_swarms[slot.number]).base;
+        } else {
+            if (_slots[other].number != slot.number) revert OtherSwarm(key, other);
+            if (_standings[other].acceptedNext == 0) revert NothingAccepted(other);
+            root = _standings[other].accepted;
+        }
+        _lasts[key] = root;
+        emit Adopted(key, other, root);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function settle(Header calldata header) external {
+        (bytes32 key, uint32 epoch) = (header.key, header.epoch);
+        if (!_isCommitted(header)) revert HeaderUnknown(key, epoch);
+        if (_settled[key].get(epoch)) revert AlreadySettled(key, epoch);
+        IAuditCourt.Outcome outcome = court.outcomeOf(key, epoch);
+        if (outcome == IAuditCourt.Outcome.Open) revert CaseOpen(key, epoch);
+        _settled[key].set(epoch);
+        if (outcome != IAuditCourt.Outcome.Clean) {
+            emit Unscored(key, epoch, _reason(outcome));
+            return;
+        }
+        _accept(key, epoch, header.last);
+        (uint256 others, uint256 needed) = vault.othersAt(key, epoch);
+        if (others < needed || others == 0) {
+            emit Unscored(key, epoch, Reason.LonelyClass);
+            return;
+        }
+        uint256 total = _standings[key].units += header.units;
+        emit Settled(key, epoch, header.units, total);
+        vault.refresh(key);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function setCapacity(bytes32 key, uint32 capacity) external {
+        if (msg.sender != address(vault)) revert NotPermitted(msg.sender);
+        if (_slots[key].capacity == capacity) return;
+        _slots[key].capacity = capacity;
+        emit CapacityChanged(key, capacity);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function rewind(bytes32 key, uint32 epoch, Reason reason) external {
+        if (msg.sender != address(court)) revert NotPermitted(msg.sender);
+        uint32 next = _slots[key].next;
+        for (uint32 e = epoch; e < next; ++e) {
+            if (_settled[key].get(e)) continue;
+            _settled[key].set(e);
+            emit Unscored(key, e, e == epoch ? reason : Reason.Voided);
+        }
+        bytes32 last = _standings[key].accepted;
+        _lasts[key] = last;
+        emit Rewound(key, epoch, last);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function memberOf(bytes32 key) external view returns (Member memory) {
+        Slot storage slot = _slots[key];
+        Standing storage standing = _standings[key];
+        return Member(
+            _swarms[slot.number],
+            standing.operator,
+            slot.session,
+            slot.next,
+            slot.capacity,
+            _lasts[key],
+            standing.accepted,
+            standing.units
+        );
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function operatorOf(bytes32 key) external view returns (address) {
+        return _standings[key].operator;
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function swarmOf(bytes32 key) external view returns (bytes32) {
+        return _swarms[_slots[key].number];
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function unitsOf(bytes32 key) external view returns (uint256) {
+        return _standings[key].units;
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function isAgent(bytes32 key, address caller) external view returns (bool) {
+        return caller != address(0) && (_slots[key].session == caller || _standings[key].operator == caller);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function isCommitted(Header calldata header) external view returns (bool) {
+        return _isCommitted(header);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function isSettled(bytes32 key, uint32 epoch) external view returns (bool) {
+        return _settled[key].get(epoch);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function slotOf(bytes32 key, uint32 epoch) external view returns (bytes32) {
+        return _ring[key][epoch % _ringOf(key)];
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function hashOf(Header calldata header) external pure returns (bytes32) {
+        return keccak256(abi.encode(header));
+    }
+
+    function _admit(bytes32 key, bytes32 swarm, address operator) private {
+        ISwarmRegistry.Swarm memory s = registry.swarmOf(swarm);
+        _slots[key].number = s.number;
+        _standings[key].operator = operator;
+        _standings[key].accepted = s.base;
+        _lasts[key] = s.base;
+        if (_timings[s.number].epoch != 0) return;
+        ISwarmRegistry.Terms memory t = registry.termsOf(swarm);
+        _timings[s.number] = Timing(t.start, t.epoch, t.grace, t.maxUnits, t.ring);
+        _swarms[s.number] = swarm;
+    }
+
+    /// @dev Takes the epoch, once and in rising order, and moves the last root; returns the root before.
+    function _advance(bytes32 key, Slot memory slot, uint32 epoch, bytes32 root, bytes32 last) private returns (bytes32 first) {
+        if (epoch < slot.next) revert EpochTaken(epoch, slot.next);
+        if (root == bytes32(0) || last == bytes32(0)) revert RootMissing();
+        slot.next = epoch + 1;
+        _slots[key] = slot;
+        first = _lasts[key];
+        if (first != last) _lasts[key] = last;
+    }
+
+    function _accept(bytes32 key, uint32 epoch, bytes32 last) private {
+        Standing storage standing = _standings[key];
+        if (epoch < standing.acceptedNext) return;
+        standing.acceptedNext = epoch + 1;
+        standing.accepted = last;
+    }
+
+    function _authorized(bytes32 key) private view returns (Slot memory slot) {
+        slot = _slots[key];
+        if (slot.session != msg.sender && _standings[key].operator != msg.sender) revert NotAgent(key, msg.sender);
+    }
+
+    function _isCommitted(Header calldata header) private view returns (bool) {
+        uint256 ring = _timings[_slots[header.key].number].ring;
+        return ring != 0 && _ring[header.key][header.epoch % ring] == keccak256(abi.encode(header));
+    }
+
+    function _ringOf(bytes32 key) private view returns (uint256 ring) {
+        ring = _timings[_slots[key].number].ring;
+        if (ring == 0) revert MemberUnknown(key);
+    }
+
+    function _reason(IAuditCourt.Outcome outcome) private pure returns (Reason) {
+        if (outcome == IAuditCourt.Outcome.Unaudited) return Reason.Unaudited;
+        if (outcome == IAuditCourt.Outcome.Fault) return Reason.Faulty;
+        if (outcome == IAuditCourt.Outcome.Withheld) return Reason.Withheld;
+        if (outcome == IAuditCourt.Outcome.Conceded) return Reason.Conceded;
+        if (outcome == IAuditCourt.Outcome.Planted) return Reason.Planted;
+        return Reason.Tied;
+    }
+}
