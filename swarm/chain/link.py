@@ -78,6 +78,7 @@ class ChainLink(BaseModel):
     url: Annotated[str, AfterValidator(_url)]
     chain_id: int = Field(ge=1, lt=2**53)
     contracts: Contracts
+    since: int = Field(0, ge=0, lt=2**53, description="Block before which there is nothing of these contracts.")
     embedded: bool = Field(False, description="The chain is one process on one member's machine, which could rewrite it.")
 
     def save(self, folder: Path) -> Path:
@@ -92,18 +93,18 @@ class ChainLink(BaseModel):
         return type(self).model_validate(self.model_dump() | {"url": url})
 
     def compact(self) -> list[object]:
-        """For an invite: [address, chain id, contracts (120 bytes), embedded]."""
-        return [self.url, self.chain_id, self.contracts.packed, self.embedded]
+        """For an invite: [address, chain id, contracts (120 bytes), since, embedded]."""
+        return [self.url, self.chain_id, self.contracts.packed, self.since, self.embedded]
 
     @classmethod
     def from_compact(cls, value: object) -> Self:
         """From an invite of anyone. Raises InputError where it has another form."""
-        forms = (str, int, bytes, bool)
-        good = isinstance(value, list) and len(value) == 4 and all(type(entry) is form for entry, form in zip(value, forms, strict=True))
+        forms = (str, int, bytes, int, bool)
+        good = isinstance(value, list) and len(value) == 5 and all(type(entry) is form for entry, form in zip(value, forms, strict=True))
         if not good or len(value[2]) != 20 * len(NAMES):
             raise InputError("the invite names a chain in a form that no invite has", "ask for a new one")
         places = {name: "0x" + value[2][20 * index : 20 * index + 20].hex() for index, name in enumerate(NAMES)}
-        return _validate(cls, {"url": value[0], "chain_id": value[1], "contracts": places, "embedded": value[3]}, "the invite's chain")
+        return _validate(cls, dict(url=value[0], chain_id=value[1], contracts=places, since=value[3], embedded=value[4]), "the invite's chain")
 
 
 def load(path: Path) -> ChainLink:
