@@ -41,7 +41,7 @@ class Chain:
     def __init__(self, link: ChainLink, timeout_s: float = 10.0):
         self.link, self.rpc = link, Rpc(link.url, timeout_s)
         self.depth = EMBEDDED_DEPTH if link.embedded else DEPTH
-        self.places = {name: bytes.fromhex(getattr(link.contracts, name)[2:]) for name in NAMES}
+        self.places = link.contracts.places
 
     def check(self) -> str:
         """The beacon's kind, chain and contracts being the right ones. Raises ChainRefused."""

@@ -35,12 +35,16 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class Artifact:
-    """One compiled contract: `code` creates it, `runtime` is what lies on chain, with zeros for its immutables."""
+    """One compiled contract: `code` creates it, `runtime` is what lies on chain, with zeros for its immutables.
+
+    `immutables` has a group for each immutable: the places in `runtime` (of 32 bytes) that its value is written to.
+    """
 
     name: str
     abi: Abi
     code: bytes
     runtime: bytes
+    immutables: tuple[tuple[int, ...], ...]
 
 
 @functools.cache
@@ -49,7 +53,7 @@ def artifact(name: str) -> Artifact:
     path = FOLDER / f"{name}.json"
     try:
         value = json.loads(path.read_bytes())
-        return Artifact(name, Abi(value["abi"]), _code(value["bytecode"]), _code(value["deployedBytecode"]))
+        return Artifact(name, Abi(value["abi"]), _code(value["bytecode"]), _code(value["deployedBytecode"]), _groups(value["immutables"]))
     except FileNotFoundError:
         raise ResourceError(f"{path} is missing", "it comes with the repository; `npm run build` in contracts/ makes it") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -87,6 +91,14 @@ def _arguments(made: Artifact, places: dict[str, bytes]) -> list[Any]:
             raise StateError(f"{made.name} needs {parameter['name']} ({parameter.get('internalType')})", "it cannot be deployed from here")
         found.append(places[role])
     return found
+
+
+def _groups(value: list[Any]) -> tuple[tuple[int, ...], ...]:
+    """[[[start, 32], ...] of each immutable, ...]."""
+    grouped = [group if isinstance(group[0], list) else [group] for group in value]
+    if any(length != 32 for group in grouped for _, length in group):
+        raise ValueError("an immutable of another size than 32 bytes")
+    return tuple(tuple(start for start, _ in group) for group in grouped)
 
 
 def _code(value: Any) -> bytes:

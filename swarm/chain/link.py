@@ -65,9 +65,14 @@ class Contracts(BaseModel):
     beacon: Address
 
     @property
+    def places(self) -> dict[str, bytes]:
+        """The addresses as 20 bytes each, by name."""
+        return {name: bytes.fromhex(getattr(self, name)[2:]) for name in NAMES}
+
+    @property
     def packed(self) -> bytes:
-        """All addresses one after the other, 20 bytes each."""
-        return b"".join(bytes.fromhex(getattr(self, name)[2:]) for name in NAMES)
+        """All addresses one after the other."""
+        return b"".join(self.places.values())
 
 
 class ChainLink(BaseModel):

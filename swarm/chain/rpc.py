@@ -11,7 +11,6 @@ import itertools
 import json
 import socket
 import threading
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,16 +23,16 @@ MAX_BYTES = 8 * 2**20  # of an answer
 _HINT = "is it running? `swarm chain status` tries again; the node goes on and sends later what waits"
 
 
-@dataclass
-class RpcError(Exception):
+class RpcError(ChainError):
     """What the chain answered instead of a result; `data` holds a contract's reason where there is one."""
 
-    code: int
-    message: str
-    data: Any = None
+    def __init__(self, code: int, message: str, data: Any = None):
+        super().__init__(message or f"the chain answers with error {code}", _HINT)
+        self.code, self.message, self.data = code, message, data
 
-    def __str__(self) -> str:
-        return self.message
+
+class AnswerTooLarge(ChainError):
+    """More bytes than are read."""
 
 
 class Rpc:
@@ -126,7 +125,7 @@ class Rpc:
             data += part
             if len(data) > self.max_bytes:
                 self.close()
-                raise ChainError(f"the chain at {self.name} answers with more than {self.max_bytes} bytes", "ask for less, or use another --rpc")
+                raise AnswerTooLarge(f"the chain at {self.name} answers with more than {self.max_bytes} bytes", "use another --rpc")
         response.close()  # read1 leaves that out, and the connection would not be kept
         return bytes(data)
 

@@ -84,8 +84,11 @@ class Sender:
                 return  # there is gas now; it is sent again soon
             raise ChainRefused(f"the chain refuses the transaction: {error.message}", "try again; if it stays, report it", "Unsendable") from None
 
-    def look(self, flight: Flight) -> Receipt | bool:
-        """The receipt, True while it is on its way (sent again, or for more, where that helps), False when something else took its place."""
+    def look(self, flight: Flight, keep: Callable[[], None] = lambda: None) -> Receipt | bool:
+        """The receipt, True while it is on its way (sent again, or for more, where that helps), False when something else took its place.
+
+        `keep` is called between a new signature and its sending, for flights that must survive this process.
+        """
         if (receipt := self.receipt(flight)) is not None:
             return receipt
         if self.count("latest") > flight.nonce:
@@ -95,6 +98,7 @@ class Sender:
             self._fill_gap(flight, now)
             if now - flight.signed_at >= BUMP_S and len(flight.raws) <= MAX_BUMPS:
                 self._sign(self._dearer(flight))
+                keep()
             self.broadcast(flight)
         return True
 
