@@ -151,7 +151,7 @@ class Anvil:
         self._failures += 1
         if self._failures > FAILURES:
             raise ChainError(f"the local chain ended {FAILURES} times in a row (code {code})", f"its log is {self.folder / LOG}")
-        self._start_at = now + 2.0 ** (self._failures - 1)
+        self._start_at, self._copied = now + 2.0 ** (self._failures - 1), now
         self._launch()
         self.fund(keys.address_of(self.purse), 1_000_000 * WEI)
         return f"the local chain ended (code {code}) and was started again: what was not yet on disk is sent again"

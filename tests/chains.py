@@ -1,0 +1,131 @@
+"""Real local chains for tests: an anvil with the contracts, a swarm on it, members with stake."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swarm import keys
+from swarm.chain import deploy
+from swarm.chain.anvil import Anvil
+from swarm.chain.client import Chain, Swarm
+from swarm.chain.link import ChainLink
+from swarm.chain.values import WEI
+
+CLASS = keys.keccak(b"class")
+BASE = keys.keccak(b"base")
+TIMES = dict(start=0, epoch=60, grace=40, beacon=10, audit=30, reveal=10, challenge=10, unbonding=3600, ring=16)
+MONEY = dict(segments=2, maxSteps=40, maxUnits=10**15, absenceBps=100, concedeBps=100, gain=0, minStake=100 * WEI, fee=0)
+
+
+@dataclass
+class Member:
+    """An operator with one peer and its session key."""
+
+    secret: bytes
+    session: bytes
+    peer: bytes
+    key: bytes = b""
+    tips: list[bytes] = field(default_factory=list)
+
+    @property
+    def address(self) -> bytes:
+        return keys.address_of(self.secret)
+
+    @property
+    def agent(self) -> str:
+        """The session's 0x address."""
+        return keys.checksum(keys.address_of(self.session))
+
+
+class World:
+    """A running local chain. `kill` is a kill -9; `skip` moves chain time."""
+
+    def __init__(self, folder: Path):
+        self.anvil = Anvil(folder)
+        self.anvil.start()
+        self.link = deploy.deploy(self.anvil.rpc, self.anvil.purse, first=0, embedded=True)
+        self.chain = Chain(self.link, timeout_s=5.0)
+
+    def kill(self) -> None:
+        os.kill(self.anvil.pid, 9)
+        self.anvil._process.wait()
+
+    def restart(self) -> str:
+        return self.anvil.watch(time.monotonic() + 60)
+
+    def skip(self, seconds: int) -> None:
+        self.anvil.rpc.call("evm_increaseTime", hex(seconds))
+        self.mine()
+
+    def mine(self, blocks: int = 1) -> None:
+        self.anvil.rpc.call("anvil_mine", hex(blocks))
+
+    def dumped(self) -> None:
+        """Wait until everything up to now is on disk."""
+        height = self.chain.head().number
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            head = (self.anvil.folder / "state.json").read_bytes()[:200].split(b'"number":"')  # empty while it is being written
+            if len(head) > 1 and int(head[1].split(b'"')[0], 16) >= height:
+                return
+            time.sleep(0.05)
+        raise AssertionError("no dump")
+
+    def account(self, ether: int = 10) -> bytes:
+        """A fresh key with gas."""
+        secret = keys.new_secret()
+        self.anvil.fund(keys.address_of(secret), ether * WEI)
+        return secret
+
+    def swarm(self, **terms) -> Swarm:
+        """A new swarm of TIMES and MONEY; `terms` differ from those."""
+        places = self.link.contracts
+        swarm = os.urandom(32)
+        wanted = TIMES | MONEY | dict(token=places.credit, faucet=True, randomness=places.beacon) | terms
+        self.chain.send(self.account(), "registry", "createSwarm", swarm, keys.keccak(b"recipe"), BASE, wanted, b"")
+        return Swarm(self.chain, swarm)
+
+    def member(self, swarm: Swarm, stake: int = 200 * WEI) -> Member:
+        """A registered member; with `stake` in the vault unless that is 0."""
+        made = Member(self.account(), self.account(), os.urandom(32))
+        made.key = swarm.key(made.address, made.peer)
+        chain, sends = self.chain, []
+        sends.append(("registry", "register", swarm.id, made.peer, made.agent))
+        sends.append(("ledger", "enter", swarm.id, made.address, made.peer))
+        if stake:
+            sends.append(("credit", "faucet", stake))
+            sends.append(("credit", "approve", chain.address("vault"), stake))
+            sends.append(("vault", "stake", made.key, stake, CLASS))
+        for role, function, *args in sends:
+            chain.send(made.secret, role, function, *args)
+        return made
+
+    def to_window(self, swarm: Swarm, epoch: int) -> None:
+        """Into the commit window of an epoch."""
+        if (wait := swarm.end(epoch) + 1 - self.chain.head().time) > 0:
+            self.skip(wait)
+
+
+def commitment(member: Member, epoch: int, steps: int = 10) -> tuple:
+    """Arguments of `ledger.commit`."""
+    return (member.key, epoch, steps, 1000, keys.keccak(b"root%d" % epoch), keys.keccak(b"last%d" % epoch), keys.keccak(b"data%d" % epoch))
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[World]:
+    """A world that is ended by its own process id."""
+    world = World(folder)
+    try:
+        yield world
+    finally:
+        world.anvil.stop()
+
+
+def elsewhere(link: ChainLink, **places: str) -> ChainLink:
+    """The link with other addresses."""
+    return ChainLink.model_validate(link.model_dump() | {"contracts": link.contracts.model_dump() | places})
