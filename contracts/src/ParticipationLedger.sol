@@ -6,26 +6,14 @@ import {IAuditCourt} from "./interfaces/IAuditCourt.sol";
 import {IParticipationLedger} from "./interfaces/IParticipationLedger.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
 import {ISwarmRegistry} from "./interfaces/ISwarmRegistry.sol";
+import {Entries, Entry, Slot, Slots, Timing, Timings} from "./lib/Slots.sol";
 
 /// @title Commitments and totals of verified work
-/// @dev A commitment touches four slots: the member's, the swarm's timing, the last root and one of the ring.
+/// @dev A commitment reads two slots, the member's and the swarm's timing, and writes two, the last root and one of the ring. Windows do
+/// not overlap (grace < epoch), so commitments in their windows come in rising order by themselves, and the ring entry's epoch keeps them
+/// to one each.
 contract ParticipationLedger is IParticipationLedger {
     using BitMaps for BitMaps.BitMap;
-
-    struct Slot {
-        address session;
-        uint32 next;
-        uint32 capacity;
-        uint32 number;
-    }
-
-    struct Timing {
-        uint64 start;
-        uint32 epoch;
-        uint32 grace;
-        uint64 maxUnits;
-        uint16 ring;
-    }
 
     struct Standing {
         address operator;
@@ -41,7 +29,7 @@ contract ParticipationLedger is IParticipationLedger {
     mapping(bytes32 key => Slot) private _slots;
     mapping(uint32 number => Timing) private _timings;
     mapping(bytes32 key => bytes32) private _lasts;
-    mapping(bytes32 key => mapping(uint256 index => bytes32)) private _ring;
+    mapping(bytes32 key => mapping(uint256 index => Entry)) private _ring;
     mapping(bytes32 key => Standing) private _standings;
     mapping(uint32 number => bytes32) private _swarms;
     mapping(bytes32 key => BitMaps.BitMap) private _settled;
@@ -58,46 +46,44 @@ contract ParticipationLedger is IParticipationLedger {
         key = registry.keyOf(swarm, operator, peer);
         address session = registry.sessionOf(key);
         if (session == address(0)) revert MemberUnknown(key);
-        Slot storage slot = _slots[key];
-        if (slot.session == session) return key;
-        slot.session = session;
-        if (slot.number == 0) _admit(key, swarm, operator);
+        Slot slot = _slots[key];
+        if (slot.session() == session) return key;
+        uint32 number = slot.number();
+        if (number == 0) number = _admit(key, swarm, operator);
+        _slots[key] = Slots.pack(session, slot.late(), slot.capacity(), number);
         emit Entered(key, swarm, operator, peer, session);
     }
 
     /// @inheritdoc IParticipationLedger
     function commit(bytes32 key, uint32 epoch, uint32 steps, uint64 units, bytes32 root, bytes32 last, bytes32 data) external {
-        Slot memory slot = _authorized(key);
-        Timing memory timing = _timings[slot.number];
-        uint256 end = timing.start + (uint256(epoch) + 1) * timing.epoch;
-        if (block.timestamp < end || block.timestamp > end + timing.grace) {
-            revert WindowClosed(block.timestamp, end, end + timing.grace);
-        }
-        if (steps > slot.capacity) revert StepsExceeded(steps, slot.capacity);
-        if (units > timing.maxUnits) revert UnitsExceeded(units, timing.maxUnits);
-        bytes32 first = _advance(key, slot, epoch, root, last);
-        _ring[key][epoch % timing.ring] = keccak256(abi.encode(key, epoch, steps, units, root, first, last, data));
+        uint256 ring = _checkWindow(key, epoch, steps, units);
+        bytes32 first = _advance(key, root, last);
+        bytes32 hash = keccak256(abi.encode(key, epoch, steps, units, root, first, last, data));
+        _record(key, epoch, ring, hash);
         emit Committed(key, epoch, steps, units, root, first, last, data, false);
     }
 
     /// @inheritdoc IParticipationLedger
     function commitLate(bytes32 key, uint32 epoch, uint32 steps, bytes32 root, bytes32 last, bytes32 data) external {
-        Slot memory slot = _authorized(key);
-        Timing memory timing = _timings[slot.number];
-        uint256 closes = timing.start + (uint256(epoch) + 1) * timing.epoch + timing.grace;
+        Slot slot = _authorized(key);
+        Timing timing = _timings[slot.number()];
+        uint256 closes = timing.endOf(epoch) + timing.grace();
         if (block.timestamp <= closes) revert NotLate(block.timestamp, closes);
-        bytes32 first = _advance(key, slot, epoch, root, last);
+        uint32 next = _nextFrom(key, epoch);
+        if (epoch < next) revert EpochTaken(epoch, next);
+        _slots[key] = slot.withLate(epoch + 1);
+        bytes32 first = _advance(key, root, last);
         emit Committed(key, epoch, steps, 0, root, first, last, data, true);
     }
 
     /// @inheritdoc IParticipationLedger
     function adopt(bytes32 key, bytes32 other) external {
-        Slot memory slot = _authorized(key);
+        uint32 number = _authorized(key).number();
         bytes32 root;
         if (other == bytes32(0)) {
-            root = registry.swarmOf(_swarms[slot.number]).base;
+            root = registry.swarmOf(_swarms[number]).base;
         } else {
-            if (_slots[other].number != slot.number) revert OtherSwarm(key, other);
+            if (_slots[other].number() != number) revert OtherSwarm(key, other);
             if (_standings[other].acceptedNext == 0) revert NothingAccepted(other);
             root = _standings[other].accepted;
         }
@@ -131,17 +117,18 @@ contract ParticipationLedger is IParticipationLedger {
     /// @inheritdoc IParticipationLedger
     function setCapacity(bytes32 key, uint32 capacity) external {
         if (msg.sender != address(vault)) revert NotPermitted(msg.sender);
-        if (_slots[key].capacity == capacity) return;
-        _slots[key].capacity = capacity;
+        Slot slot = _slots[key];
+        if (slot.capacity() == capacity) return;
+        _slots[key] = Slots.pack(slot.session(), slot.late(), capacity, slot.number());
         emit CapacityChanged(key, capacity);
     }
 
     /// @inheritdoc IParticipationLedger
     function rewind(bytes32 key, uint32 epoch, Reason reason) external {
         if (msg.sender != address(court)) revert NotPermitted(msg.sender);
-        uint32 next = _slots[key].next;
+        uint32 next = _nextFrom(key, epoch);
         for (uint32 e = epoch; e < next; ++e) {
-            if (_settled[key].get(e)) continue;
+            if (_settled[key].get(e) || !_entryOf(key, e).isOf(e)) continue;
             _settled[key].set(e);
             emit Unscored(key, e, e == epoch ? reason : Reason.Voided);
         }
@@ -152,14 +139,14 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function memberOf(bytes32 key) external view returns (Member memory) {
-        Slot storage slot = _slots[key];
+        Slot slot = _slots[key];
         Standing storage standing = _standings[key];
         return Member(
-            _swarms[slot.number],
+            _swarms[slot.number()],
             standing.operator,
-            slot.session,
-            slot.next,
-            slot.capacity,
+            slot.session(),
+            _nextFrom(key, 0),
+            slot.capacity(),
             _lasts[key],
             standing.accepted,
             standing.units
@@ -173,7 +160,7 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function swarmOf(bytes32 key) external view returns (bytes32) {
-        return _swarms[_slots[key].number];
+        return _swarms[_slots[key].number()];
     }
 
     /// @inheritdoc IParticipationLedger
@@ -183,7 +170,7 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function isAgent(bytes32 key, address caller) external view returns (bool) {
-        return caller != address(0) && (_slots[key].session == caller || _standings[key].operator == caller);
+        return caller != address(0) && (_slots[key].session() == caller || _standings[key].operator == caller);
     }
 
     /// @inheritdoc IParticipationLedger
@@ -198,7 +185,7 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function slotOf(bytes32 key, uint32 epoch) external view returns (bytes32) {
-        return _ring[key][epoch % _ringOf(key)];
+        return Entry.unwrap(_entryOf(key, epoch));
     }
 
     /// @inheritdoc IParticipationLedger
@@ -206,24 +193,41 @@ contract ParticipationLedger is IParticipationLedger {
         return keccak256(abi.encode(header));
     }
 
-    function _admit(bytes32 key, bytes32 swarm, address operator) private {
+    function _admit(bytes32 key, bytes32 swarm, address operator) private returns (uint32) {
         ISwarmRegistry.Swarm memory s = registry.swarmOf(swarm);
-        _slots[key].number = s.number;
+        if (s.number == 0) revert ISwarmRegistry.SwarmUnknown(swarm);
         _standings[key].operator = operator;
         _standings[key].accepted = s.base;
         _lasts[key] = s.base;
-        if (_timings[s.number].epoch != 0) return;
+        if (_swarms[s.number] == swarm) return s.number;
         ISwarmRegistry.Terms memory t = registry.termsOf(swarm);
-        _timings[s.number] = Timing(t.start, t.epoch, t.grace, t.maxUnits, t.ring);
+        _timings[s.number] = Timings.pack(t.start, t.epoch, t.grace, t.maxUnits, t.ring);
         _swarms[s.number] = swarm;
+        return s.number;
     }
 
-    /// @dev Takes the epoch, once and in rising order, and moves the last root; returns the root before.
-    function _advance(bytes32 key, Slot memory slot, uint32 epoch, bytes32 root, bytes32 last) private returns (bytes32 first) {
-        if (epoch < slot.next) revert EpochTaken(epoch, slot.next);
+    /// @dev Whether the caller may commit this now; returns the length of the ring.
+    function _checkWindow(bytes32 key, uint32 epoch, uint32 steps, uint64 units) private view returns (uint256) {
+        Slot slot = _authorized(key);
+        Timing timing = _timings[slot.number()];
+        uint256 end = timing.endOf(epoch);
+        uint256 closes = end + timing.grace();
+        if (block.timestamp < end || block.timestamp > closes) revert WindowClosed(block.timestamp, end, closes);
+        if (steps > slot.capacity()) revert StepsExceeded(steps, slot.capacity());
+        if (units > timing.maxUnits()) revert UnitsExceeded(units, timing.maxUnits());
+        return timing.ring();
+    }
+
+    function _record(bytes32 key, uint32 epoch, uint256 ring, bytes32 hash) private {
+        mapping(uint256 => Entry) storage entries = _ring[key];
+        uint256 index = epoch % ring;
+        if (entries[index].isOf(epoch)) revert EpochTaken(epoch, epoch + 1);
+        entries[index] = Entries.pack(hash, epoch);
+    }
+
+    /// @dev Moves the last root; returns the one before.
+    function _advance(bytes32 key, bytes32 root, bytes32 last) private returns (bytes32 first) {
         if (root == bytes32(0) || last == bytes32(0)) revert RootMissing();
-        slot.next = epoch + 1;
-        _slots[key] = slot;
         first = _lasts[key];
         if (first != last) _lasts[key] = last;
     }
@@ -235,19 +239,31 @@ contract ParticipationLedger is IParticipationLedger {
         standing.accepted = last;
     }
 
-    function _authorized(bytes32 key) private view returns (Slot memory slot) {
+    function _authorized(bytes32 key) private view returns (Slot slot) {
         slot = _slots[key];
-        if (slot.session != msg.sender && _standings[key].operator != msg.sender) revert NotAgent(key, msg.sender);
+        if (slot.session() != msg.sender && _standings[key].operator != msg.sender) revert NotAgent(key, msg.sender);
     }
 
     function _isCommitted(Header calldata header) private view returns (bool) {
-        uint256 ring = _timings[_slots[header.key].number].ring;
-        return ring != 0 && _ring[header.key][header.epoch % ring] == keccak256(abi.encode(header));
+        Entry expected = Entries.pack(keccak256(abi.encode(header)), header.epoch);
+        return Entry.unwrap(_entryOf(header.key, header.epoch)) == Entry.unwrap(expected);
     }
 
-    function _ringOf(bytes32 key) private view returns (uint256 ring) {
-        ring = _timings[_slots[key].number].ring;
-        if (ring == 0) revert MemberUnknown(key);
+    function _entryOf(bytes32 key, uint32 epoch) private view returns (Entry) {
+        uint256 ring = _timings[_slots[key].number()].ring();
+        return ring == 0 ? Entry.wrap(0) : _ring[key][epoch % ring];
+    }
+
+    /// @dev One more than the newest committed epoch, as far as it is not older than `epoch`; looks at no more than one ring.
+    function _nextFrom(bytes32 key, uint32 epoch) private view returns (uint32 next) {
+        Slot slot = _slots[key];
+        Timing timing = _timings[slot.number()];
+        next = slot.late();
+        uint256 ended = timing.endedAt(block.timestamp);
+        for (uint256 looks = timing.ring(); ended > epoch && looks > 0; (--ended, --looks)) {
+            uint32 newest = uint32(ended - 1);
+            if (_ring[key][newest % timing.ring()].isOf(newest)) return newest >= next ? newest + 1 : next;
+        }
     }
 
     function _reason(IAuditCourt.Outcome outcome) private pure returns (Reason) {

@@ -14,6 +14,7 @@ contract SwarmRegistry is ISwarmRegistry, EIP712 {
     bytes32 public constant INVITE_TYPEHASH = keccak256("Invite(bytes32 swarm,address ticket,uint64 expires)");
     bytes32 public constant JOIN_TYPEHASH = keccak256("Join(bytes32 swarm,address joiner)");
     uint256 private constant LONGEST_EPOCH = 30 days;
+    uint256 private constant LONGEST_RING = 1024;
 
     struct Sponsor {
         address inviter;
@@ -129,7 +130,6 @@ contract SwarmRegistry is ISwarmRegistry, EIP712 {
     }
 
     function _register(bytes32 swarm, bytes32 peer, address session) private returns (bytes32 key) {
-        if (_swarms[swarm].creator == address(0)) revert SwarmUnknown(swarm);
         key = _keyOf(swarm, msg.sender, peer);
         address before = _sessions[key];
         if (before == session && session != address(0)) return key;
@@ -170,7 +170,7 @@ contract SwarmRegistry is ISwarmRegistry, EIP712 {
     function _checkTimes(Terms memory t) private view {
         _between("start", t.start, block.timestamp, block.timestamp + LONGEST_EPOCH);
         _between("epoch", t.epoch, 10, LONGEST_EPOCH);
-        _between("grace", t.grace, t.epoch / 2, LONGEST_EPOCH);
+        _between("grace", t.grace, t.epoch / 2, t.epoch - 1);
         _between("beacon", t.beacon, 1, LONGEST_EPOCH);
         _between("audit", t.audit, 1, LONGEST_EPOCH);
         _between("reveal", t.reveal, 1, LONGEST_EPOCH);
@@ -178,7 +178,7 @@ contract SwarmRegistry is ISwarmRegistry, EIP712 {
         uint256 longest = Schedule.longestCase(t);
         _between("unbonding", t.unbonding, longest + 2 * uint256(t.epoch), type(uint32).max);
         // A commitment has to stay in the ring until its case has closed, and a little longer to be settled.
-        _between("ring", t.ring, longest / t.epoch + 3, type(uint16).max);
+        _between("ring", t.ring, longest / t.epoch + 3, LONGEST_RING);
     }
 
     function _checkMoney(Terms memory t) private view {

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 /// @title Commitments to an epoch's work, and the totals of verified work
 interface IParticipationLedger {
-    /// @notice A commitment. The ledger keeps only keccak256(abi.encode(header)); whoever needs the fields brings them.
+    /// @notice A commitment. The ledger keeps only 224 bits of keccak256(abi.encode(header)); whoever needs the fields brings them.
     struct Header {
         bytes32 key; // member
         uint32 epoch;
@@ -19,7 +19,7 @@ interface IParticipationLedger {
         bytes32 swarm;
         address operator;
         address session;
-        uint32 next; // the lowest epoch it may still commit
+        uint32 next; // one more than its newest committed epoch (as far as the ring goes back)
         uint32 capacity; // steps per epoch that its stake stands good for
         bytes32 last; // state root that its next commitment continues
         bytes32 accepted; // last state root whose audit window closed clean (or the base root)
@@ -105,7 +105,7 @@ interface IParticipationLedger {
     /// @notice Whether `header` is the commitment on record.
     function isCommitted(Header calldata header) external view returns (bool);
     function isSettled(bytes32 key, uint32 epoch) external view returns (bool);
-    /// @notice The ring slot of `epoch`: the header hash of that epoch, or of an older one.
+    /// @notice The ring slot of `epoch`, taken by it or an older one: upper 224 bits of the header's hash | 1 + the epoch (32 bits).
     function slotOf(bytes32 key, uint32 epoch) external view returns (bytes32);
     function hashOf(Header calldata header) external pure returns (bytes32);
 }

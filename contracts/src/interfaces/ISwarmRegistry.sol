@@ -11,7 +11,7 @@ interface ISwarmRegistry {
     struct Terms {
         uint64 start; // chain time at which epoch 0 begins; 0 when creating: now
         uint32 epoch; // length of an epoch
-        uint32 grace; // commit window after an epoch's end, at least epoch / 2
+        uint32 grace; // commit window after an epoch's end, at least epoch / 2, less than epoch
         uint32 beacon; // time for the beacon after the commit window
         uint32 audit; // time to replay and to commit a verdict
         uint32 reveal; // time to reveal it
@@ -72,6 +72,7 @@ interface ISwarmRegistry {
     function createSwarm(bytes32 swarm, bytes32 recipe, bytes32 base, Terms calldata terms, bytes calldata boot) external;
 
     /// @notice Registers a peer under the calling operator; again with the same session is no error and changes nothing.
+    /// A swarm that does not exist (yet) is not looked up, which saves its gas: such a member cannot enter the ledger.
     function register(bytes32 swarm, bytes32 peer, address session) external returns (bytes32 key);
 
     /// @notice `register` with a voucher, which gives the operator a fixed allowance of weight on a faucet swarm.

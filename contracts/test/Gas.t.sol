@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ISwarmRegistry} from "../src/interfaces/ISwarmRegistry.sol";
+import {IParticipationLedger} from "../src/interfaces/IParticipationLedger.sol";
+import {Town} from "./Town.sol";
+
+/// @notice Gas of whole transactions (21,000 and calldata included), printed and held to the promised limits. The same run writes snapshots/.
+contract GasTest is Town {
+    uint256 private constant REGISTER_LIMIT = 50_000;
+    uint256 private constant COMMIT_LIMIT = 45_000;
+    uint16 private constant RING = 16;
+
+    function setUp() public {
+        deploy();
+    }
+
+    function test_gas_register() public {
+        found(terms(), 0);
+        measureRegister(1, "register, very first");
+        isTrue(measureRegister(2, "register") <= REGISTER_LIMIT, "register");
+    }
+
+    function test_gas_commit_among3() public {
+        commits(3);
+    }
+
+    function test_gas_commit_among300() public {
+        commits(300);
+    }
+
+    function test_gas_commit_doesNotDependOnMembers() public {
+        uint256 few = commits(3);
+        deploy();
+        delete keys;
+        delete operators;
+        isEqual(commits(300), few, "gas");
+    }
+
+    /// @dev Member 0 commits until its ring is used for the second time.
+    function commits(uint256 members) private returns (uint256 steady) {
+        found(terms(), 3);
+        for (uint256 n = 4; n <= members; ++n) {
+            enlist(n);
+        }
+        string memory group = members == 3 ? "commit_among_3" : "commit_among_300";
+        for (uint32 epoch = 0; epoch < RING + 2; ++epoch) {
+            uint256 used = measureCommit(epoch);
+            if (epoch == 0) report(group, "very first", used);
+            if (epoch == 1) report(group, "each of the first N = ring", used);
+            if (epoch == RING) report(group, "steady state", steady = used);
+        }
+        isTrue(steady <= COMMIT_LIMIT, "commit");
+    }
+
+    function measureRegister(uint256 n, string memory name) private returns (uint256 gas) {
+        bytes memory call = abi.encodeCall(ISwarmRegistry.register, (SWARM, peer(n), vm.addr(10_000 + n)));
+        gas = send(vm.addr(n), address(registry), call);
+        report("register", name, gas);
+    }
+
+    function measureCommit(uint32 epoch) private returns (uint256) {
+        vm.warp(endOf(epoch));
+        IParticipationLedger.Header memory h = headerOf(0, epoch);
+        bytes memory call =
+            abi.encodeCall(IParticipationLedger.commit, (h.key, h.epoch, h.steps, h.units, h.root, h.last, h.data));
+        return send(ledger.memberOf(h.key).session, address(ledger), call);
+    }
+
+    /// @dev Gas that a transaction with this call uses, from cold storage.
+    function send(address from, address to, bytes memory call) private returns (uint256) {
+        vm.cool(to);
+        vm.prank(from);
+        (bool done,) = to.call(call);
+        isTrue(done, "call");
+        return 21_000 + calldataGas(call) + vm.lastCallGas().gasTotalUsed;
+    }
+
+    function calldataGas(bytes memory call) private pure returns (uint256 gas) {
+        for (uint256 i = 0; i < call.length; ++i) {
+            gas += call[i] == 0 ? 4 : 16;
+        }
+    }
+
+    function report(string memory group, string memory name, uint256 gas) private {
+        emit log_named_uint(string.concat(group, ": ", name), gas);
+        vm.snapshotValue(group, name, gas);
+    }
+}
