@@ -19,6 +19,7 @@ from swarm.errors import StateError
 FILE = "heartbeat.json"
 MAX_BYTES = 65_536
 WARNINGS = 5
+NOTES = 12
 
 State = Literal["starting", "running", "evaluating", "waiting", "paused", "done", "failed"]
 
@@ -54,6 +55,20 @@ class Reach(_Part):
     dropped: dict[str, int] = {}
 
 
+class Proved(_Part):
+    """What became of the steps on the chain, since the process began."""
+
+    epoch: int = Field(0, description="epoch by the chain's clock")
+    commitments: int = 0
+    audits: int = Field(0, description="audits of others done")
+    agreed: int = Field(0, description="of them: reproduced")
+    settled: int = Field(0, description="own epochs whose case is closed")
+    units: int = Field(0, description="verified work units of those, MFLOP")
+    audit_cpu_s: float = Field(0.0, description="processor seconds of the replayer")
+    disk: int = Field(0, description="bytes kept for openings")
+    trouble: str = Field("", max_length=400, description="why the chain cannot be used now")
+
+
 class Heartbeat(_Part):
     """State of one peer. Times are unix seconds, `stage_eta_s` seconds, `memory_mb` MiB of resident memory."""
 
@@ -78,12 +93,18 @@ class Heartbeat(_Part):
     cpu_s: float | None = Field(None, description="processor seconds used by this peer so far, children included")
     addresses: list[str] = Field([], description="multiaddresses under which others can dial this peer")
     network: Reach = Reach()
+    proved: Proved | None = None
+    notes: list[Warned] = []
     warnings: list[Warned] = []
     updated: float = 0.0
 
     def warn(self, text: str, consequence: str = "") -> None:
         """Add a warning; the last five are kept."""
         self.warnings = [*self.warnings, Warned(text=text[:400], consequence=consequence[:400], at=time.time())][-WARNINGS:]
+
+    def note(self, text: str) -> None:
+        """Add something that happened and is no trouble; the last ones are kept."""
+        self.notes = [*self.notes, Warned(text=text[:400], at=time.time())][-NOTES:]
 
     def write(self, path: Path) -> None:
         """Replace the file at `path` whole; sets `updated`. No fsync: a heartbeat lost in a power cut is no loss."""

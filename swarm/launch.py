@@ -181,10 +181,11 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         trusted=choices.trusted,
         allow_code=choices.allow_code,
         device="cuda:0" if choices.device_of(index).startswith("cuda") else choices.device_of(index),
-        threads=choices.threads,
+        threads=recipe.proof.threads if recipe and recipe.proof.profile != "none" else choices.threads,
         limits=choices.limits.share(choices.peers),
         cores_of_run=choices.limits.max_cpu,
         network=choices.network.model_copy(update={"port": port}),
+        chain=run.chain if recipe and recipe.proof.profile != "none" else None,
         siblings=others,
         cache=runs.home() / "cache",
     )

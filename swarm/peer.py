@@ -18,6 +18,7 @@ from swarm.limits import Governor
 from swarm.limits import Limits as HardwareLimits
 from swarm.node import Node
 from swarm.presence import Presence
+from swarm.proving import Proving, open_proving, started_replayer
 from swarm.result import Heldout
 from swarm.session import Session
 from swarm.stages import Stages
@@ -42,6 +43,7 @@ class Peer:
     settings: NodeSettings
     node: Node
     folder: Path
+    proving: Proving | None = None
 
     def work(self) -> None:
         """Evaluate, play all rounds, evaluate again, export, report; then serve until the others of this run are done."""
@@ -90,10 +92,21 @@ class Peer:
         import time
 
         self.node.presence.state("waiting", "the other peers to finish")
-        end = time.monotonic() + GRACE_S
-        while self.node.network and time.monotonic() < end and any(map(_at_work, self.settings.siblings)):
+        end = time.monotonic() + GRACE_S + (self.node.recipe.proof.epoch + self.node.recipe.proof.closed_after if self.proving else 0)
+        while self.node.network and time.monotonic() < end and (any(map(_at_work, self.settings.siblings)) or self._unsettled()):
             time.sleep(0.5)
             self.node.presence.network(self.node.network, self.node.pool)
+
+
+    def _unsettled(self) -> bool:
+        """Whether epochs of this peer, or audits it owes, are still open on the chain."""
+        if self.proving is None:
+            return False
+        self.proving.duties.require_alive()
+        if self.proving.duties.done:
+            return False
+        self.node.presence.state("waiting", "its last epochs to be audited and closed")
+        return True
 
 
 def _at_work(file: Path) -> bool:
@@ -111,6 +124,7 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         if not chosen.alone:
             stack.enter_context(session.claim())
         presence = _presence(folder, chosen, session)
+        replayer = stack.enter_context(started_replayer(folder, rules, chosen))
         governor = Governor(chosen.limits, on_pause=presence.pausing)
         governor.apply(chosen.cores_of_run)
         mix = stack.enter_context(_mix(rules, chosen, presence))
@@ -121,7 +135,12 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         around = dict(specialty=chosen.specialty, network=network, presence=presence, governor=governor)
         if network is not None and rules.average.every:
             around["averaging"] = stack.enter_context(_averaging(session, chosen, rules, folder, network, presence, trainee.round))
-        yield Peer(chosen, assemble(stages, trainee, folder, session.peer, session.operator, **around), folder)
+        node = assemble(stages, trainee, folder, session.peer, session.operator, **around)
+        proving = None
+        if replayer is not None and network is not None:
+            proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
+            proving.attach(node)
+        yield Peer(chosen, node, folder, proving)
 
 
 def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:

@@ -17,6 +17,7 @@ from swarm.names import plain
 if TYPE_CHECKING:
     from swarm.network.host import Network
     from swarm.network.pool import Pool
+    from swarm.proving import Proving
     from swarm.told import Totals
 
 OFTEN_S = 0.5
@@ -32,6 +33,7 @@ class Presence:
         self._usual: dict[str, float] = {}
         self._tokens = 0
         self._twin_shown = False
+        self.proving: Proving | None = None
         self._lock = threading.Lock()
 
     @property
@@ -85,6 +87,13 @@ class Presence:
         """Show something that went wrong, and what follows from it. `text` may be foreign."""
         self.beat.warn(plain(text, 400), consequence)
         print(f"warning: {plain(text, 400)}: {consequence}", flush=True)
+
+    def note(self, text: str) -> None:
+        """Show something that happened. `text` may be foreign."""
+        with self._lock:
+            self.beat.note(plain(text, 400))
+        print(plain(text, 400), flush=True)
+        self._write_sometimes()
 
     def network(self, network: Network | None, pool: Pool) -> None:
         """Take over what the network says of itself."""
@@ -152,6 +161,8 @@ class Presence:
             self._written = time.monotonic()
             self.beat.memory_mb = _memory_mb()
             self.beat.cpu_s = round(self.cpu_s, 2)
+            if self.proving is not None and self.beat.proved is not None:
+                self.proving.show(self.beat.proved)
             self.beat.write(self.path)
 
 

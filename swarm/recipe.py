@@ -204,7 +204,6 @@ class Proof(Section):
     audit: int = Field(240, ge=5, le=604_800, description="Window in which drawn auditors replay and commit a verdict.")
     reveal: int = Field(60, ge=3, le=86_400, description="Window in which they open it.")
     challenge: int = Field(120, ge=3, le=604_800, description="Window in which anyone may dispute the outcome.")
-    auditors: int = Field(2, ge=1, le=15, description="Operators drawn for each commitment.")
     drawn: int = Field(2, ge=1, le=10_000, description="q: steps drawn of each commitment.")
     steps: int = Field(1000, ge=1, le=1_000_000, description="T: most steps a peer may commit in an epoch.")
     units: int = Field(1_000_000, ge=1, le=2**60, description="Work units (MFLOP) in an epoch that earn the full score for work; more earn no more.")

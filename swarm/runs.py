@@ -138,6 +138,13 @@ class Run:
     def recipe_path(self) -> Path:
         return self.folder / RECIPE
 
+    @property
+    def chain(self) -> Path:
+        """Folder of the swarm's chain: how to reach it, and the local chain's own files."""
+        folder = self.folder / "chain"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder
+
     def write_recipe(self, recipe: Recipe) -> None:
         _write(self.recipe_path, recipe.canonical)
 

@@ -63,6 +63,7 @@ class NodeSettings(BaseModel):
     limits: Limits = Limits()
     cores_of_run: float | None = Field(None, gt=0, description="Cores that all peers of the run may use together (--max-cpu).")
     network: NetworkChoice = NetworkChoice()
+    chain: Path | None = Field(None, description="Folder with chain.json and schedule.json of the swarm's chain, where its steps are proved.")
     siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine, by index.")
     cache: Path = Field(description="Folder for converted models, shared by all peers of this machine.")
 

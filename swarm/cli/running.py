@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 
 from rich.console import Console
 
-from swarm import launch, result
+from swarm import chainhost, launch, result
 from swarm.ending import Machine, explain_previous
 from swarm.errors import SwarmError
 from swarm.identity import Identity
@@ -39,9 +40,11 @@ def run_to_the_end(
     run.update(supervisor=os.getpid(), machine=Machine.now(), finished=None)
     title = f"{recipe.name}  {choices.peers} peer{'s' * (choices.peers != 1)}  swarm {run.info.swarm[:8]}  {run.folder}"
     try:
-        with Tracker(report_to, run) as tracker, dashboard.screen(title, plain) as screen:
+        with Tracker(report_to, run) as tracker, dashboard.screen(title, plain) as screen, contextlib.ExitStack() as stack:
             for sentence in filter(None, (note, cut_off)):
                 screen.say(sentence)
+            if recipe.proof.profile != "none":
+                stack.enter_context(chainhost.hosted(run, recipe, choices, members, screen.say))
             views = Supervisor(children, tracker.watching(screen), choices.limits, run.folder).run()
             compared = _compare(run, recipe, choices, views, screen) if alone else None
     finally:

@@ -22,6 +22,7 @@ from swarm.network import reachability
 from swarm.network.frames import end, within
 from swarm.network.host import Host
 from swarm.network.settings import Arrival, NetworkSettings, NetworkStatus
+from swarm.network.store import BlobStore
 from swarm.recipe import Recipe
 from swarm.records import Revocation, read
 
@@ -46,6 +47,11 @@ class Network:
     def peer(self) -> bytes:
         """Our 32-byte peer."""
         return self._host.session.peer
+
+    @property
+    def store(self) -> BlobStore:
+        """The blobs that this peer serves; safe to use from any thread."""
+        return self._host.store
 
     @property
     def daemon_pid(self) -> int | None:

@@ -12,6 +12,7 @@ import contextlib
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,7 @@ class Commitment:
     first: bytes
     last: bytes
     data: bytes
+    cap: int = 2**64  # work units that an epoch can earn
 
 
 @dataclass
@@ -149,6 +151,7 @@ class Desk:
                     self._closing.wait(0.1)
         except Exception as error:  # kept for the duties' thread, which raises it
             if not self._closing.is_set():
+                traceback.print_exception(error)
                 self._bug = error
 
     def _next(self) -> bool:
@@ -196,6 +199,7 @@ class Desk:
             audit.told = {"what": f"blob {audit.missing.hex()[:16]}... could not be had by the deadline"}
         except Refused as error:
             audit.verdict, audit.told = FAULT, {"where": "record", "what": str(error)}
+            audit.step = audit.step if audit.step in audit.drawn else audit.drawn[0]
         else:
             answer = self._replayed("replay", folder, audit.deadline - MARGIN_S) if leaves_of is not None else None
             audit.told = answer or {"what": "the replay did not end in time"}
@@ -290,7 +294,7 @@ def check(epoch: Epoch, said: Commitment) -> None:
         "root": (epoch.root, said.root),
         "first state": (epoch.first, said.first),
         "last state": (epoch.last, said.last),
-        "work units": (epoch.units, said.units),
+        "work units": (min(epoch.units, said.cap), said.units),
     }
     for name, (there, chain) in found.items():
         if there != chain:

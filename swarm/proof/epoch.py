@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
+from blake3 import blake3
 
 from swarm import merkle
 from swarm.errors import Refused
@@ -49,6 +50,11 @@ class Epoch:
     @property
     def last(self) -> bytes:
         return self.leaves[-1].after
+
+    @property
+    def digest(self) -> bytes:
+        """The BLAKE3 under which the blob is committed and fetched."""
+        return blake3(self.pack()).digest()
 
     def pack(self) -> bytes:
         rows = [[leaf.row(), state] for leaf, state in zip(self.leaves, self.states, strict=True)]

@@ -52,7 +52,19 @@ class Step:
 class Recorder:
     """Records of one peer in one swarm. `epoch_now()` is the epoch by the chain's clock."""
 
-    def __init__(self, folder: Path, swarm: bytes, peer: bytes, operator: bytes, machine: bytes, store: BlobStore, epoch_now: Callable[[], int]):
+    def __init__(
+        self,
+        folder: Path,
+        swarm: bytes,
+        peer: bytes,
+        operator: bytes,
+        machine: bytes,
+        store: BlobStore,
+        epoch_now: Callable[[], int],
+        limit: int = 2**20,
+    ):
+        """`machine` is the determinism class, `limit` the most steps of an epoch."""
+        self.limit = limit
         self.swarm, self.peer, self.operator, self.machine, self.store, self.epoch_now = swarm, peer, operator, machine, store, epoch_now
         self._leaves, self._epochs, self._notes = folder / "leaves", folder / "epochs", folder / "notes.json"
         for one in (self._leaves, self._epochs):
@@ -127,6 +139,20 @@ class Recorder:
             self._save_notes()
             return made
 
+    @property
+    def unposted(self) -> list[int]:
+        """Closed epochs whose commitment was not handed over for sending yet: a kill came between."""
+        return sorted(int(path.stem) for path in self._epochs.glob("*.epoch") if not path.with_suffix(".posted").exists())
+
+    def posted(self, number: int) -> None:
+        """The commitment of an epoch lies in the outbox."""
+        disk.replace(self._epochs / f"{number:08d}.posted", b"")
+
+    @property
+    def all_steps(self) -> list[Step]:
+        """Every step that is kept, in order."""
+        return [step for _, step in sorted(self._steps.items())]
+
     def epoch(self, number: int) -> Epoch | None:
         """A closed epoch, or None where it had no steps or was forgotten."""
         try:
@@ -179,9 +205,11 @@ class Recorder:
         return Leaf(*head, before, none, none, none, self.machine, 0, 0, 0, 0, none, after)
 
     def _place(self) -> tuple[int, int]:
-        """Epoch of a leaf that is written now, and its place there."""
-        epoch = max(self.epoch_now(), self.closed + 1)
-        return epoch, sum(step.leaf.epoch == epoch for step in self._steps.values())
+        """Epoch of a leaf that is written now, and its place there. Steps beyond what an epoch may hold count for the next one."""
+        last = max((step.leaf.epoch for step in self._steps.values()), default=0)
+        epoch = max(self.epoch_now(), self.closed + 1, last)
+        place = sum(step.leaf.epoch == epoch for step in self._steps.values())
+        return (epoch, place) if place < self.limit else (epoch + 1, 0)
 
     def _needed(self) -> set[bytes]:
         kept = {digest for step in self._steps.values() for digest in (*step.blobs, *([step.state] if step.stored else []))}

@@ -37,8 +37,9 @@ def main(folder: Path) -> None:
 
     os.nice(NICENESS)
     with _replayer(folder) as replayer, _stdout_apart() as answer:
+        base = replayer.trainee.root
         kind = class_of(replayer.stages, replayer.trainee)
-        answer({"class": kind.hex(), "facts": facts(replayer.stages), "cpu_s": round(time.process_time(), 2)})
+        answer({"class": kind.hex(), "base": base.hex(), "facts": facts(replayer.stages), "cpu_s": round(time.process_time(), 2)})
         for line in sys.stdin:
             job = json.loads(line)
             found = replay(replayer, Path(job["folder"])) if job["do"] == "replay" else open_state(replayer, Path(job["folder"]))

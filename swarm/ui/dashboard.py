@@ -23,7 +23,7 @@ from swarm.supervisor import View
 from swarm.ui.lines import eta, headline, one_line, warning
 
 NOTES = 4  # last sentences of the supervisor below the peers
-LINES_OF_A_PEER = 4
+LINES_OF_A_PEER = 5
 PROGRESS_S = 5.0  # between two signs of life while everything loads
 FRAME = 4  # lines around the peers: title, rule, footer
 IMPORTS = "loading PyTorch and hivemind (10-20 s)"
@@ -43,6 +43,7 @@ class PlainLines:
         self._title = title
         self._shown: dict[int, tuple[str, int]] = {}
         self._warned: dict[int, float] = {}
+        self._noted: dict[int, float] = {}
         self._begun = self._said = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -73,6 +74,10 @@ class PlainLines:
         if state != self._shown.get(view.index) and view.beat.state != "starting":
             self._shown[view.index] = state
             self.say(one_line(view))
+        for note in view.beat.notes:
+            if note.at > self._noted.get(view.index, 0.0):
+                self._noted[view.index] = note.at
+                self.say(f"[{view.index}] {plain(view.beat.name, 24)}: {plain(note.text, 300)}")
         latest = self._warned.get(view.index, 0.0)
         for warned in view.beat.warnings:
             if warned.at > latest:

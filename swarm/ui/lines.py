@@ -48,6 +48,17 @@ def heard(view: View) -> str:
     return f"{who}, used {groups.used} groups, dropped {sum(groups.dropped.values())}" + (f" ({dropped})" if dropped else "")
 
 
+def proved(view: View) -> str:
+    """What the chain says: `epoch 4: 3 committed, 6 of 6 audits agreed, 2 closed, 60,000 units verified`; empty without a chain."""
+    found = view.beat.proved
+    if found is None:
+        return ""
+    if found.trouble:
+        return f"chain: {plain(found.trouble, 160)}"
+    audits = f"{found.agreed} of {found.audits} audits agreed ({found.audit_cpu_s:.0f} CPU-s)"
+    return f"epoch {found.epoch}: {found.commitments} committed, {audits}, {found.settled} closed, {found.units:,} units verified"
+
+
 def figures(view: View) -> list[str]:
     """Reward, accuracies, speed and memory, where known."""
     beat = view.beat
@@ -73,7 +84,7 @@ def one_line(view: View) -> str:
 
 
 def headline(view: View, width: int) -> list[Text]:
-    """Four lines: name and stage bar; figures; groups; the last warning."""
+    """Five lines: name and stage bar; figures; groups; what the chain says; the last warning, else the last thing that happened."""
     beat = view.beat
     colour = "red" if view.final and beat.state == "failed" else "green" if beat.state == "done" else "yellow" if not view.alive else "cyan"
     first = Text(no_wrap=True, overflow="ellipsis")
@@ -89,8 +100,10 @@ def headline(view: View, width: int) -> list[Text]:
     restarts = f", restarted {view.restarts}×" if view.restarts else ""
     second = Text("  " + "  ".join(figures(view)), no_wrap=True, overflow="ellipsis")
     third = Text(f"  {heard(view)}{reach}{restarts}" if view.alive else "", style="dim", no_wrap=True, overflow="ellipsis")
-    last = Text(f"  {warning(beat.warnings[-1])}" if beat.warnings else "", style="yellow", no_wrap=True, overflow="ellipsis")
-    lines = [first, second, third, last]
+    fourth = Text(f"  {proved(view)}" if proved(view) else "", no_wrap=True, overflow="ellipsis")
+    note = f"  {plain(beat.notes[-1].text, 200)}" if beat.notes else ""
+    last = Text(f"  {warning(beat.warnings[-1])}" if beat.warnings else note, style="yellow" if beat.warnings else "dim", no_wrap=True, overflow="ellipsis")
+    lines = [first, second, third, fourth, last]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines

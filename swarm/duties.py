@@ -1,0 +1,349 @@
+"""What a node owes its swarm each epoch, in a thread beside its rounds: commit, reveal randomness, open, audit, vote, settle.
+
+    epoch ends        close the records, commit their root                                        (`_commit`)
+    commits are over  show one link of the chain of hashes; out of all of them come draws and seed (`_randomness`)
+    draws are known   serve the own drawn states; audit what this peer was drawn for              (`_open`, `_seats`)
+    audits are over   open the verdicts, then the salts of the own drawn steps                    (`_reveal`)
+    case is closed    carry it out, add the units, release the blobs                              (`_settle`)
+
+The chain is asked anew at every turn, and everything that is sent goes through the outbox, so the thread can be killed at any line.
+A chain that does not answer is said once and asked again; the node trains on.
+"""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from swarm.chain.client import Chain, Swarm
+from swarm.chain.logs import Event, Scanner
+from swarm.chain.outbox import Goal, Intent, Outbox
+from swarm.chain.values import Outcome, Phase, Verdict
+from swarm.epochseeds import EpochSeeds
+from swarm.errors import ChainError
+from swarm.keys import address_of, checksum
+from swarm.proof import odds
+from swarm.proof.ballots import Ballot, Ballots, name, new_salt
+from swarm.proof.desk import Audit, Commitment, Desk, Opening
+from swarm.proof.onion import Onion
+from swarm.proof.recorder import Recorder
+from swarm.proof.schedule import Clock, Schedule
+
+TURN_S = 1.0
+LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
+VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
+CLOSED_KEPT = 64  # cases remembered after they were settled
+UNBONDING_EPOCHS = 20  # over which the printed odds add up
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Told:
+    """What is shown of the duties: counts since the start, and the last trouble with the chain."""
+
+    commitments: int = 0
+    audits: int = 0
+    agreed: int = 0
+    settled: int = 0
+    units: int = 0
+    trouble: str = ""
+
+
+@dataclass
+class _Case:
+    """A commitment that is not settled yet, as far as this node has to do with it."""
+
+    header: SimpleNamespace
+    peer: bytes
+    operator: bytes
+    opened: bool = False
+    audits: dict[str, Audit] = field(default_factory=dict)  # by seat
+
+
+class Duties:
+    """The duties of member `key`, done with its session key `secret`."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        swarm: Swarm,
+        key: bytes,
+        secret: bytes,
+        schedule: Schedule,
+        clock: Clock,
+        recorder: Recorder,
+        seeds: EpochSeeds,
+        desk: Desk,
+        onion: Onion,
+        folder: Path,
+        heard: Callable[[], list[bytes]],
+        say: Say = print,
+    ):
+        """`heard()` are the peers whose announcements were seen lately; `folder` holds outbox and ballots."""
+        self.chain, self.swarm, self.key, self.schedule, self.clock = chain, swarm, key, schedule, clock
+        self.recorder, self.seeds, self.desk, self.onion, self.heard, self.say = recorder, seeds, desk, onion, heard, say
+        self.account = checksum(address_of(secret))
+        self.outbox = Outbox(folder / "outbox.json", chain, [secret])
+        self.ballots = Ballots(folder / "ballots")
+        self.told = Told()
+        self._scanner = Scanner(chain, ("registry", "ledger"))
+        self._members: dict[bytes, tuple[bytes, bytes]] = {}  # key -> (operator, peer)
+        self._cases: dict[tuple[bytes, int], _Case] = {}
+        self._settled: dict[tuple[bytes, int], None] = {}
+        self._sent: set[str] = set()
+        self._next_commit = recorder.closed + 1
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
+        self._bug: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(15.0)
+
+    def require_alive(self) -> None:
+        """A bug that ended the duties' thread must not look like a quiet chain."""
+        if self._bug is not None:
+            raise self._bug
+
+    @property
+    def done(self) -> bool:
+        """Whether every own step is committed and every case this node is part of is settled."""
+        mine = [key for key, case in self._cases.items() if key[0] == self.key]
+        last = max((step.leaf.epoch for step in self.recorder.all_steps), default=-1)
+        return last <= self.recorder.closed and not mine and not self.outbox.waiting and not self.desk.waiting
+
+    def turn(self) -> None:
+        """Look at the chain once and do what is due. Raises ChainError where it does not answer."""
+        head = self.chain.head()
+        self.clock.observe(head.time)
+        now = head.time
+        self._learn()
+        self._commit(now)
+        self._randomness(now)
+        for case in list(self._cases.values()):
+            self._serve(case, now)
+        for moved in self.outbox.pump():
+            self._tell(moved)
+        if self.outbox.trouble:
+            raise ChainError(self.outbox.trouble)
+        self._clean(now)
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.wait(TURN_S):
+                self.desk.require_alive()
+                try:
+                    self.turn()
+                    self.told.trouble = ""
+                except ChainError as error:
+                    if str(error) != self.told.trouble:
+                        self.say(f"chain: {error}; training goes on, and what is due is sent later")
+                    self.told.trouble = str(error)
+        except Exception as error:  # kept for the node's thread, which raises it
+            traceback.print_exception(error)
+            self._bug = error
+
+    def _learn(self) -> None:
+        """New members, commitments and seeds."""
+        for event in self._scanner.scan().new:
+            self._take(event)
+        present = self.schedule.epoch_at(self.clock.now())
+        for epoch in range(max(1, self.seeds.known), present + 1):
+            seed = self.swarm.epoch_seed(epoch)
+            if seed is not None:
+                self.seeds.learn(epoch, seed)
+
+    def _take(self, event: Event) -> None:
+        values = event.values
+        if event.name == "Entered" and values["swarm"] == self.swarm.id:
+            self._members[values["key"]] = (values["operator"], values["peer"])
+        elif event.name == "Committed" and not values["late"] and values["key"] in self._members:
+            place = (values["key"], values["epoch"])
+            if place not in self._settled:
+                operator, peer = self._members[values["key"]]
+                header = SimpleNamespace(**{field: values[field] for field in ("key", "epoch", "steps", "units", "root", "first", "last", "data")})
+                self._cases.setdefault(place, _Case(header, peer, operator))
+
+    def _commit(self, now: int) -> None:
+        """Close every epoch that has ended and commit it."""
+        while self.schedule.end(self._next_commit) < now and not self.recorder.pending:
+            epoch = self.recorder.close(self._next_commit, self.heard())
+            if epoch is not None:
+                self._post(epoch.number, now)
+            self._next_commit += 1
+        for number in self.recorder.unposted:
+            self._post(number, now)
+
+    def _post(self, number: int, now: int) -> None:
+        """The commitment of a closed epoch; late where its window is over."""
+        epoch = self.recorder.epoch(number)
+        assert epoch is not None
+        steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
+        goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=number)
+        late = now > self.schedule.commit_until(number)
+        if late:
+            args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
+            self._send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
+        else:
+            args = [self.key, number, steps, units, epoch.root, epoch.last, epoch.digest]
+            self._send(f"commit {number}", "commit", "ledger", args, self.schedule.commit_until(number), goal, lane="commit")
+            self.say(f"epoch {number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")
+        self.recorder.posted(number)
+
+    def _randomness(self, now: int) -> None:
+        """Show this member's link for R(e) while its window is open."""
+        if self.chain.beacon_kind != "commit-reveal":
+            return
+        for epoch in self._between(now, self.schedule.commit_until, self.schedule.beacon_until):
+            if f"reveal {epoch + 1}" in self._sent:
+                continue
+            if self.chain.read("vault", "weightAt", self.key, epoch) and not self.chain.read("beacon", "hasRevealed", self.key, epoch + 1):
+                held = self.chain.read("beacon", "chainOf", self.key)
+                link = self.onion.below(held.next if held.next != bytes(32) and held.__dict__["from"] <= epoch else held.current)
+                if link is None:
+                    self.say("this peer's chain of hashes is not the one it committed to: its share of the randomness is lost")
+                else:
+                    goal = Goal(contract="beacon", function="hasRevealed", args=[self.key, epoch + 1])
+                    until = self.schedule.beacon_until(epoch)
+                    self._send(f"reveal {epoch + 1}", "reveal", "beacon", [self.key, epoch + 1, link], until, goal)
+            self._sent.add(f"reveal {epoch + 1}")
+
+    def _serve(self, case: _Case, now: int) -> None:
+        """Everything that this node owes to one case now."""
+        header = case.header
+        if now < self.schedule.beacon_until(header.epoch):
+            return
+        state = self.swarm.case(header.key, header.epoch)
+        if header.key == self.key:
+            self._open(case, state)
+        if state.phase == Phase.AUDIT:
+            self._seat(case, state, now)
+        if state.phase in (Phase.REVEAL, Phase.CHALLENGE):
+            self._reveal(case, state, now)
+        if state.phase == Phase.CLOSED:
+            self._settle(case, state, now)
+
+    def _open(self, case: _Case, state: SimpleNamespace) -> None:
+        """Serve the drawn states of an own commitment."""
+        if not case.opened:
+            case.opened = True
+            for step in self.swarm.drawn_steps(self.key, case.header.epoch, case.header.steps):
+                self.desk.open(Opening(case.header.epoch, step))
+
+    def _seat(self, case: _Case, state: SimpleNamespace, now: int) -> None:
+        """Audit what this member was drawn for, and commit the verdict."""
+        header = case.header
+        seat = name(header.key, header.epoch, state.level, state.roll)
+        seated = seat in case.audits or self.key in self.swarm.panel(header.key, header.epoch, state.level, state.roll)
+        if header.key == self.key or not seated:
+            return
+        if (ballot := self.ballots.get(seat)) is None:
+            ballot = self._audited(case, state, seat, now)
+        if ballot is not None:
+            where = [header.key, header.epoch, state.level, state.roll, self.key]
+            goal = Goal(contract="court", function="voteOf", args=where, field="commitment", value=bytes.fromhex(ballot.hash))
+            args = [self.key, header.key, header.epoch, state.level, bytes.fromhex(ballot.hash)]
+            self._send(f"verdict {seat}", "commitVerdict", "court", args, state.phaseEnds, goal)
+
+    def _audited(self, case: _Case, state: SimpleNamespace, seat: str, now: int) -> Ballot | None:
+        """The ballot of an audit that is done; begins the audit where it was not begun."""
+        header, audit = case.header, case.audits.get(seat)
+        if audit is None:
+            drawn = self.swarm.drawn_steps(header.key, header.epoch, header.steps)
+            who = {"swarm": self.swarm.id, "peer": case.peer, "operator": case.operator, "cap": self.swarm.terms.maxUnits}
+            said = Commitment(**vars(header), **who)
+            audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level)
+            self.desk.audit(audit)
+        if audit.verdict is None:
+            return None
+        kind, salt = VERDICTS[audit.verdict], new_salt()
+        value = audit.value if kind == Verdict.OK else audit.missing if kind == Verdict.UNAVAILABLE else bytes(32)
+        step = audit.step if kind in (Verdict.FAULT, Verdict.UNAVAILABLE) else 0
+        operator = self._members[self.key][0]
+        hashed = self.chain.read(
+            "court", "verdictHash", operator, header.key, header.epoch, state.level, int(kind), step, value, bytes.fromhex(salt)
+        )
+        ballot = Ballot(header.key.hex(), header.epoch, state.level, state.roll, int(kind), step, value.hex(), salt, hashed.hex())
+        self.ballots.put(ballot)
+        self.told.audits += 1
+        self.told.agreed += kind == Verdict.OK
+        return ballot
+
+    def _reveal(self, case: _Case, state: SimpleNamespace, now: int) -> None:
+        """Open the own verdict; then, as the prover, the salts of the drawn steps."""
+        header = case.header
+        seat = name(header.key, header.epoch, state.level, state.roll)
+        ballot = self.ballots.get(seat)
+        where = [header.key, header.epoch, state.level, state.roll, self.key]
+        if ballot is not None and state.phase == Phase.REVEAL:
+            goal = Goal(contract="court", function="voteOf", args=where, field="verdict", op="ne", value=0)
+            opened = [ballot.kind, ballot.step, bytes.fromhex(ballot.value), bytes.fromhex(ballot.salt)]
+            args = [self.key, vars(header), state.level, *opened]
+            self._send(f"open {seat}", "revealVerdict", "court", args, state.phaseEnds, goal)
+        if header.key == self.key and state.phase == Phase.CHALLENGE and state.level == 0:
+            drawn = self.swarm.drawn_steps(self.key, header.epoch, header.steps)
+            salts = {step.leaf.step: step.salt for step in self.recorder.steps(header.epoch)}
+            self._send(f"salts {header.epoch}", "openSalt", "court", [vars(header), [salts[step] for step in drawn]], state.phaseEnds, None)
+
+    def _settle(self, case: _Case, state: SimpleNamespace, now: int) -> None:
+        """Carry out an own closed case. Others' cases are forgotten: their provers settle them."""
+        header = case.header
+        if header.key == self.key:
+            args, until = [vars(header)], now + LATE_S
+            if not state.finalized:
+                goal = Goal(contract="court", function="caseOf", args=[self.key, header.epoch], field="finalized")
+                self._send(f"finalize {header.epoch}", "finalize", "court", args, until, goal, lane="settle")
+                return
+            if not self.chain.read("ledger", "isSettled", self.key, header.epoch):
+                goal = Goal(contract="ledger", function="isSettled", args=[self.key, header.epoch])
+                self._send(f"settle {header.epoch}", "settle", "ledger", args, until, goal, lane="settle")
+                return
+            self._say_outcome(header, state)
+        del self._cases[header.key, header.epoch]
+        self._settled[header.key, header.epoch] = None
+
+    def _say_outcome(self, header: SimpleNamespace, state: SimpleNamespace) -> None:
+        outcome = Outcome(state.outcome)
+        panel = ", small panel" if state.smallPanel else ""
+        self.told.settled += 1
+        if outcome == Outcome.CLEAN:
+            self.told.units += header.units
+            self.say(f"epoch {header.epoch} is closed: clean{panel}, {header.units} work units verified")
+        else:
+            self.say(f"epoch {header.epoch} is closed: {outcome.name.lower()}{panel}, no score")
+
+    def _clean(self, now: int) -> None:
+        """Release the blobs of epochs whose own cases are settled, and old ballots."""
+        open_epochs = [epoch for key, epoch in self._cases if key == self.key]
+        settled = min([*open_epochs, self._next_commit])
+        self.recorder.forget(settled)
+        oldest = min([epoch for _, epoch in self._cases] + [self._next_commit])
+        self.ballots.forget_before(oldest - 1)
+        while len(self._settled) > CLOSED_KEPT * max(1, len(self._members)):
+            del self._settled[next(iter(self._settled))]
+
+    def _between(self, now: int, opens: Callable[[int], int], closes: Callable[[int], int]) -> list[int]:
+        """Epochs whose window [opens, closes) holds `now`."""
+        latest = self.schedule.epoch_at(now)
+        return [epoch for epoch in range(max(0, latest - 4), latest + 1) if opens(epoch) <= now < closes(epoch)]
+
+    def _send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> None:
+        intent = Intent(id=id, contract=contract, function=function, args=args, account=self.account, deadline=deadline, goal=goal, lane=lane or id)
+        self.outbox.add(intent)
+
+    def _tell(self, intent: Intent) -> None:
+        if intent.state == "dropped":
+            self.say(f"chain: {intent.function} ({intent.id}) was not done: {intent.why}")
+        if intent.state == "mined" and intent.function == "commit":
+            self.told.commitments += 1
+

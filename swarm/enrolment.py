@@ -1,0 +1,242 @@
+"""Enrolment: the operator's transactions that create a swarm on its chain and make peers members of it.
+
+Runs where operator keys may be: in the supervising process, in a thread, while the nodes load and begin to train. Every step looks
+first whether it is done, so a start that was cut off, or repeated, goes on where it was. A node tells its determinism class and
+the root of the start state in `hello.json`; it is told the swarm's schedule in `schedule.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from swarm import disk, keys, keystore
+from swarm.chain import voucher
+from swarm.chain.client import Chain, Swarm
+from swarm.chain.voucher import Voucher
+from swarm.errors import ChainError, ChainRefused
+from swarm.identity import Identity
+from swarm.proof.onion import Onion
+from swarm.proof.schedule import Schedule
+from swarm.recipe import Proof, Recipe
+
+HELLO, SCHEDULE, SESSION_KEY, ONION = "hello.json", "schedule.json", "chain.key", "onion.key"
+CREDIT = 10**18  # wei
+UNBONDING_EPOCHS = 20
+ABSENCE_BPS, CONCEDE_BPS = 50, 100  # a missed beacon and a missed duty cost 1 % together
+AUDIT_FEE, TREASURY = CREDIT // 10, 1000 * CREDIT
+VOUCHER_S = 600
+AGAIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a node's replayer found out about its machine: determinism class and root of the start state, 32 bytes each."""
+
+    machine: bytes
+    base: bytes
+
+    def write(self, folder: Path) -> None:
+        disk.replace(folder / HELLO, json.dumps({"class": self.machine.hex(), "base": self.base.hex()}).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Hello | None:
+        try:
+            value = json.loads((folder / HELLO).read_bytes())
+        except FileNotFoundError:
+            return None
+        return cls(bytes.fromhex(value["class"]), bytes.fromhex(value["base"]))
+
+
+def session_key(folder: Path) -> bytes:
+    """The peer's hot key on the chain (32 bytes), made at the first use. It can commit, reveal and vote; it can move nothing."""
+    path = folder / SESSION_KEY
+    if not path.exists():
+        keystore.write_private(path, keys.new_secret())
+    return path.read_bytes()
+
+
+def terms(proof: Proof, token: str, beacon: str, faucet: bool, start: int = 0) -> dict[str, object]:
+    """`ISwarmRegistry.Terms` of a recipe; `start` 0 is the moment of creation."""
+    level = proof.audit + proof.reveal + proof.challenge
+    longest = proof.grace + proof.beacon + 2 * (proof.audit + proof.reveal) + 4 * level
+    return {
+        "start": start,
+        "epoch": proof.epoch,
+        "grace": proof.grace,
+        "beacon": proof.beacon,
+        "audit": proof.audit,
+        "reveal": proof.reveal,
+        "challenge": proof.challenge,
+        "unbonding": max(UNBONDING_EPOCHS * proof.epoch, longest + proof.epoch),
+        "segments": proof.drawn,
+        "maxSteps": proof.steps,
+        "maxUnits": proof.units,
+        "ring": longest // proof.epoch + 3,
+        "absenceBps": ABSENCE_BPS,
+        "concedeBps": CONCEDE_BPS,
+        "gain": int(proof.gain * CREDIT),
+        "minStake": proof.stake * CREDIT,
+        "fee": AUDIT_FEE,
+        "token": token,
+        "faucet": faucet,
+        "randomness": beacon,
+    }
+
+
+def schedule_of(found: SimpleNamespace) -> Schedule:
+    """The schedule in a swarm's terms."""
+    return Schedule(found.start, found.epoch, found.grace, found.beacon, found.audit, found.reveal, found.challenge)
+
+
+def write_schedule(folder: Path, schedule: Schedule) -> None:
+    disk.replace(folder / SCHEDULE, json.dumps(asdict(schedule)).encode())
+
+
+def read_schedule(folder: Path) -> Schedule | None:
+    """The swarm's schedule, None while the swarm is not created."""
+    try:
+        return Schedule(**json.loads((folder / SCHEDULE).read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+class Enrolment:
+    """Enrols members one after the other. `folder` is the run's chain folder, `peers` the peers' folders."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        swarm: bytes,
+        recipe: Recipe,
+        folder: Path,
+        peers: list[Path],
+        members: list[Identity],
+        *,
+        creates: bool,
+        invited: Voucher | None = None,
+        stake: int | None = None,
+        fund: Callable[[bytes], None] = lambda address: None,
+        say: Callable[[str], None] = print,
+    ):
+        """`creates`: the first member creates the swarm and vouches for the others. `invited` is a joiner's voucher. `stake` (wei) None takes
+        the least on a faucet swarm and nothing elsewhere. `fund(address)` gives an account gas where that is ours to give."""
+        self.chain, self.swarm, self.recipe, self.folder, self.peers, self.members = chain, Swarm(chain, swarm), recipe, folder, peers, members
+        self.creates, self.invited, self.stake, self.fund, self.say = creates, invited, stake, fund, say
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="enrolment", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(10.0)
+
+    def _run(self) -> None:
+        """Enrol everyone; a chain that does not answer is asked again, what a contract refuses is said and left."""
+        waiting = list(zip(self.peers, self.members, strict=True))
+        while waiting and not self._closing.is_set():
+            folder, member = waiting[0]
+            try:
+                if (hello := Hello.read(folder)) is not None:
+                    self.enrol(folder, member, hello)
+                    waiting.pop(0)
+                    continue
+            except ChainRefused as error:
+                self.say(f"{member.name} cannot take part on the chain: {error} ({error.hint})")
+                waiting.pop(0)
+                continue
+            except ChainError as error:
+                self.say(f"enrolment waits: {error}")
+                self._closing.wait(AGAIN_S)
+            self._closing.wait(0.2)
+
+    def enrol(self, folder: Path, member: Identity, hello: Hello) -> None:
+        """Everything that one member needs, step by step."""
+        for address in (member.address, keys.address_of(session_key(folder))):
+            self.fund(address)
+        if self.creates and member is self.members[0]:
+            self._create(member, hello)
+        write_schedule(self.folder, schedule_of(self.swarm.terms))
+        self._register(member, keys.address_of(session_key(folder)))
+        self._stake(member, Onion(folder / ONION), hello.machine)
+
+    def _create(self, member: Identity, hello: Hello) -> None:
+        if self.swarm.record().creator != bytes(20):
+            return
+        places = self.chain.link.contracts
+        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=True)
+        self.chain.send(member.secret, "registry", "createSwarm", self.swarm.id, self.recipe.hash, hello.base, wanted, b"")
+        self.say(f"swarm {self.swarm.id.hex()[:8]} is on chain {self.chain.link.chain_id}: epochs of {self.recipe.proof.epoch} s")
+
+    def _register(self, member: Identity, session: bytes) -> None:
+        """Register, with a voucher where there is one, and bring the ledger up to date."""
+        chain, key = self.chain, self.swarm.key(member.address, member.peer)
+        known = chain.read("registry", "sessionOf", key)
+        if known == bytes(20):
+            shown = self._voucher(member)
+            if shown is None:
+                chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
+            else:
+                invite = shown.shown_by(chain.link, self.swarm.id, member.address)
+                chain.send(member.secret, "registry", "registerInvited", self.swarm.id, member.peer, session, invite)
+        elif known != session:
+            chain.send(member.secret, "registry", "setSession", self.swarm.id, member.peer, session)
+        if known != session or not self._entered(key, session):
+            chain.send(member.secret, "ledger", "enter", self.swarm.id, member.address, member.peer)
+
+    def _entered(self, key: bytes, session: bytes) -> bool:
+        try:
+            return self.swarm.member(key).session == session
+        except ChainRefused:
+            return False
+
+    def _voucher(self, member: Identity) -> Voucher | None:
+        first = self.members[0]
+        if not self.creates:
+            return self.invited
+        if member is first:
+            return None
+        return voucher.issue(self.chain.link, self.swarm.id, first.secret, first.peer, self.chain.head().time + VOUCHER_S)
+
+    def _stake(self, member: Identity, onion: Onion, machine: bytes) -> None:
+        """Commit to the chain of hashes, then stake: from the faucet on a faucet swarm, else only what was asked for."""
+        chain, key, found = self.chain, self.swarm.key(member.address, member.peer), self.swarm.terms
+        if chain.beacon_kind == "commit-reveal" and chain.read("beacon", "chainOf", key).current == bytes(32):
+            chain.send(member.secret, "beacon", "setTip", key, onion.tip)
+        now = self.swarm.stake(key)
+        wanted = self.stake if self.stake is not None else found.minStake if found.faucet else 0
+        missing = max(0, wanted - now.active)
+        if missing and now.active < found.minStake:
+            self._credits(member, missing, found.faucet)
+            chain.send(member.secret, "credit", "approve", chain.address("vault"), missing)
+            chain.send(member.secret, "vault", "stake", key, missing, machine)
+        elif now.active and getattr(now, "class") != machine:
+            chain.send(member.secret, "vault", "setClass", key, machine)
+        if now.paused:
+            chain.send(member.secret, "vault", "resume", key)
+        if self.creates and member is self.members[0] and chain.read("vault", "treasuryOf", self.swarm.id) == 0:
+            self._credits(member, TREASURY, found.faucet)
+            chain.send(member.secret, "credit", "approve", chain.address("vault"), TREASURY)
+            chain.send(member.secret, "vault", "fund", self.swarm.id, TREASURY)
+
+    def _credits(self, member: Identity, needed: int, faucet: bool) -> None:
+        has = self.chain.read("credit", "balanceOf", member.address)
+        if has < needed and faucet:
+            self.chain.send(member.secret, "credit", "faucet", needed - has)
+        elif has < needed:
+            what = f"{member.name} has {has / CREDIT:g} credits and is to stake {needed / CREDIT:g}"
+            raise ChainRefused(what, f"send some to {keys.checksum(member.address)}, or give a smaller --stake", "BalanceTooLow")
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether everyone is enrolled within `timeout_s`; for tests."""
+        end = time.monotonic() + timeout_s
+        while self._thread.is_alive() and time.monotonic() < end:
+            time.sleep(0.1)
+        return not self._thread.is_alive()
