@@ -107,7 +107,7 @@ def test_a_chain_that_keeps_ending_is_given_up(tmp_path, monkeypatch):
 
 def test_a_dump_cut_short_is_replaced_by_its_copy(world):
     world.dumped()
-    world.anvil.watch(time.monotonic() + 300)
+    world.anvil.watch(time.monotonic() + 10**5)
     height = json.loads((world.anvil.folder / anvil.KEPT).read_bytes())["block"]["number"]
     world.kill()
     path = world.anvil.folder / anvil.STATE
@@ -133,7 +133,7 @@ def test_without_the_copy_a_cut_dump_is_a_sentence(tmp_path):
 def test_a_grown_dump_is_written_less_often(world, monkeypatch):
     monkeypatch.setattr(anvil, "STEP_BYTES", 10_000)
     world.dumped()
-    said = world.anvil.watch(time.monotonic() + 600)
+    said = world.anvil.watch(time.monotonic() + 10**6)
     assert "written every" in said and "--state-interval" in " ".join(psutil.Process(world.anvil.pid).cmdline())
     assert world.anvil._interval > 1 and world.chain.check()
     monkeypatch.undo()

@@ -75,24 +75,27 @@ def deploy(
         flights[role] = sender.launch("", code, gas=_gas(rpc, sender.address, code, contracts.kind_of(role, beacon)), nonce=nonce)
         sender.broadcast(flights[role])
         say(f"{role} goes to {keys.checksum(places[role])}")
-    _wait(sender, flights, first)
+    _wait(sender, flights, places, first)
     found = Contracts(**{role: keys.checksum(places[role]) for role in contracts.ORDER})
     link = ChainLink(url=rpc.url, chain_id=chain_id, contracts=found, since=0 if embedded else since, embedded=embedded)
     check.check(rpc, link)
     return link
 
 
-def _wait(sender: Sender, flights: dict[str, Flight], first: int) -> None:
+def _wait(sender: Sender, flights: dict[str, Flight], places: dict[str, bytes], first: int) -> None:
     end = time.monotonic() + DEPLOY_S
     waiting = dict(flights)
     while waiting:
         for role, flight in list(waiting.items()):
-            found = sender.look(flight)
-            if isinstance(found, dict) and int(found["status"], 16) == 1:
-                del waiting[role]
-            elif found is False or isinstance(found, dict):
-                what = f"{role} could not be deployed: transaction {flight.hashes[-1]} failed or was replaced"
-                raise ChainRefused(what, "run the deployment again")
+            if (found := sender.look(flight)) is True:
+                continue
+            if found is False:  # an earlier attempt, cut off after it had sent, had the same place
+                _require_code(sender.rpc, places[role], role, first)
+            elif int(found["status"], 16) != 1:
+                raise ChainRefused(
+                    f"{role} could not be deployed: transaction {flight.hashes[-1]} failed", "does the chain allow contracts of this size?"
+                )
+            del waiting[role]
         if waiting and time.monotonic() > end:
             raise ChainError(f"{', '.join(waiting)} not mined after {DEPLOY_S:.0f} s", f"carry on later with --first {first}")
         time.sleep(POLL_S if waiting else 0)

@@ -30,6 +30,7 @@ MAX_BUMPS = 8
 SEND_S = 90.0
 KNOWN = ("already known", "already imported", "known transaction", "already exists")
 TAKEN = ("nonce too low", "nonce is too low", "replacement transaction underpriced", "transaction underpriced", "replacement fee too low")
+CHEAP = ("less than block base fee", "fee cap less than", "fee too low", "below the minimum", "gas price too low")
 Receipt = dict[str, Any]
 
 
@@ -79,6 +80,9 @@ class Sender:
             words = error.message.lower()
             if any(known in words for known in (*KNOWN, *TAKEN)):
                 return  # `look` finds out whether it was this one
+            if any(cheap in words for cheap in CHEAP):
+                flight.signed_at = 0.0  # gas has become dearer: the next `look` pays more
+                return
             if "insufficient funds" in words:
                 self._require(flight.gas * flight.fee + flight.value)
                 return  # there is gas now; it is sent again soon

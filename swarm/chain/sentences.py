@@ -71,6 +71,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "PlantTooLate": ("it is chain time {time}, a fault could be promised until {deadline}", "promise it before the epoch's commit window closes"),
     "NothingToOpen": ("there is nothing to open about epoch {epoch} of member {key}", NOTHING),
     "NotAbsent": ("member {auditorKey} missed no duty here", NOTHING),
+    "AddressMismatch": ("the contracts are wired to each other wrongly: {actual} instead of {expected}", "deploy all of them together with `swarm chain deploy`"),
     # Credit
     "FaucetCallExceeded": ("{asked:credits} credits asked of the faucet, it gives {limit:credits} at once", "ask for less"),
     "FaucetAddressExceeded": ("that makes {total:credits} credits of the faucet, one address gets {limit:credits}", "earn or be sent more"),
