@@ -86,9 +86,9 @@ class ChainLink(BaseModel):
     since: int = Field(0, ge=0, lt=2**53, description="Block before which there is nothing of these contracts.")
     embedded: bool = Field(False, description="The chain is one process on one member's machine, which could rewrite it.")
 
-    def save(self, folder: Path) -> Path:
-        """Write `chain.json`, readable by its owner only."""
-        path = folder / FILE
+    def save(self, path: Path) -> Path:
+        """Write a folder's `chain.json`, or the file itself, readable by its owner only."""
+        path = path / FILE if path.is_dir() else path
         disk.replace(path, self.model_dump_json(indent=1).encode())
         os.chmod(path, 0o600)
         return path
