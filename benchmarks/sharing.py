@@ -40,7 +40,7 @@ def overrides(setting: str, ratio: str, seed: int) -> list[str]:
     if setting == "specialists":
         rules.append("sharing.specialists=true")
     if setting == "mixed":
-        rules.append("sharing.join=mixed")
+        rules += ["sharing.join=mixed", "proof.profile=none"]
     return rules
 
 

@@ -322,4 +322,4 @@ def test_uncollected_arrivals_are_bounded():
 
 def test_a_want_names_its_blob():
     member = offering([1])
-    assert Want(member, member.shelf.entries[0]).key == (member.peer, member.shelf.entries[0].digest)
+    assert Want(member, member.shelf.entries[0], b"wire").key == (member.peer, member.shelf.entries[0].digest)
