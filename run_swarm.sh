@@ -52,6 +52,8 @@ install() {
 
 stamp=$(cksum <"$here/constraints.txt")
 [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ] || install >&2
-[ "${1:-}" = test ] || exec "$venv/bin/python" -m swarm.cli "$@"
+[ "${1:-}" = test ] && kind=test || kind=user
+case "${1:-up}" in up | test) [ ! -x "$here/contracts/bin/install" ] || "$here/contracts/bin/install" $kind "$venv/bin/python" || true ;; esac
+[ $kind = test ] || exec "$venv/bin/python" -m swarm.cli "$@"
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 cd "$here" && exec "$venv/bin/python" -m pytest -q "${@:2}"
