@@ -118,25 +118,30 @@ class Duties:
     @property
     def done(self) -> bool:
         """Whether every own step is committed and every case this node is part of is settled."""
-        mine = [key for key, case in self._cases.items() if key[0] == self.key]
         last = max((step.leaf.epoch for step in self.recorder.all_steps), default=-1)
-        return last <= self.recorder.closed and not mine and not self.outbox.waiting and not self.desk.waiting
+        return last <= self.recorder.closed and not self.recorder.unsettled and not self.outbox.waiting and not self.desk.waiting
 
     def turn(self) -> None:
-        """Look at the chain once and do what is due. Raises ChainError where it does not answer."""
+        """Look at the chain once and do what is due. Raises the first ChainError where it does not answer, after all that could be done."""
         head = self.chain.head()
         self.clock.observe(head.time)
         now = head.time
-        self._learn()
-        self._commit(now)
-        self._randomness(now)
-        for case in list(self._cases.values()):
-            self._serve(case, now)
+        trouble: list[ChainError] = []
+        parts: list[Callable[[], None]] = [self._learn, lambda: self._commit(now), lambda: self._randomness(now)]
+        for part in (*parts, *(lambda case=case: self._serve(case, now) for case in list(self._cases.values())), self._pump):
+            try:
+                part()
+            except ChainError as error:  # what one question meets does not stop the others: deadlines pass
+                trouble.append(error)
+        self._clean(now)
+        if trouble:
+            raise trouble[0]
+
+    def _pump(self) -> None:
         for moved in self.outbox.pump():
             self._tell(moved)
         if self.outbox.trouble:
             raise ChainError(self.outbox.trouble)
-        self._clean(now)
 
     def _run(self) -> None:
         try:
@@ -194,6 +199,8 @@ class Duties:
         if late:
             args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
             self._send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
+            self.say(f"epoch {number}: {steps} steps are committed after its window was over: they keep the row of states, and earn nothing")
+            self.recorder.settled(number)
         else:
             args = [self.key, number, steps, units, epoch.root, epoch.last, epoch.digest]
             self._send(f"commit {number}", "commit", "ledger", args, self.schedule.commit_until(number), goal, lane="commit")
@@ -309,6 +316,7 @@ class Duties:
                 self._send(f"settle {header.epoch}", "settle", "ledger", args, until, goal, lane="settle")
                 return
             self._say_outcome(header, state)
+            self.recorder.settled(header.epoch)
         del self._cases[header.key, header.epoch]
         self._settled[header.key, header.epoch] = None
 
@@ -324,9 +332,7 @@ class Duties:
 
     def _clean(self, now: int) -> None:
         """Release the blobs of epochs whose own cases are settled, and old ballots."""
-        open_epochs = [epoch for key, epoch in self._cases if key == self.key]
-        settled = min([*open_epochs, self._next_commit])
-        self.recorder.forget(settled)
+        self.recorder.forget(min([*self.recorder.unsettled, self._next_commit]))
         oldest = min([epoch for _, epoch in self._cases] + [self._next_commit])
         self.ballots.forget_before(oldest - 1)
         while len(self._settled) > CLOSED_KEPT * max(1, len(self._members)):

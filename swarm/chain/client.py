@@ -109,7 +109,7 @@ class Chain:
     def _call(self, role: str, abi: Abi, function: str, args: tuple[Any, ...] | list[Any], sender: str = ZERO, value: int = 0) -> Any:
         call = {"from": sender, "to": self.address(role), "data": "0x" + abi.call(function, args).hex()}
         try:
-            data = raw(self.rpc.call("eth_call", call | ({"value": hex(value)} if value else {}), "latest"))
+            data = raw(self._newest(call | ({"value": hex(value)} if value else {})))
             return abi.result(function, len(args), data)
         except RpcError as error:
             raise self.refusal(error, f"{role}.{function}") from None
@@ -117,6 +117,15 @@ class Chain:
             raise ChainRefused(
                 f"what lies at {self.address(role)} is not the {role} of this version ({error})", "check --contracts", "NoCode"
             ) from None
+
+    def _newest(self, call: dict[str, Any]) -> Any:
+        """eth_call at the newest block; anvil answers `BlockOutOfRange` where a block is made in the middle of it, and is asked again."""
+        try:
+            return self.rpc.call("eth_call", call, "latest")
+        except RpcError as error:
+            if "BlockOutOfRange" not in error.message:
+                raise
+        return self.rpc.call("eth_call", call, "latest")
 
     def _block(self, which: str) -> dict[str, Any]:
         block = self.rpc.call("eth_getBlockByNumber", which, False)

@@ -14,7 +14,7 @@ import typer
 
 import swarm
 from swarm import errors, runs
-from swarm.cli import chain, doctor, evaluate, identity, invite, join, node, recipes, status, up
+from swarm.cli import audit, chain, doctor, evaluate, identity, invite, join, node, recipes, score, status, up
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
 
@@ -32,8 +32,13 @@ app.command("up", epilog=EXIT_CODES)(up.up)
 app.command("join", epilog=EXIT_CODES)(join.join)
 app.command("invite", epilog=EXIT_CODES)(invite.invite)
 app.command("status", epilog=EXIT_CODES)(status.status)
+app.command("score", epilog=EXIT_CODES)(score.score)
+app.command("explain", epilog=EXIT_CODES)(score.explain)
+app.command("leaderboard", epilog=EXIT_CODES)(score.leaderboard)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("eval", epilog=EXIT_CODES)(evaluate.evaluate)
+app.command("audit", epilog=audit.EXITS)(audit.audit)
+app.command("challenge", epilog=EXIT_CODES)(audit.challenge)
 app.add_typer(recipes.app, name="recipes", epilog=EXIT_CODES)
 app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
 app.add_typer(chain.app, name="chain", epilog=EXIT_CODES)

@@ -35,7 +35,7 @@ from swarm.recipe import Recipe
 UNAVAILABLE = "unavailable"
 FETCH_S = 5.0  # for one try of one blob
 AGAIN_S = 0.5
-MARGIN_S = 2.0  # before a deadline, to say what is known by then
+MARGIN_S = 6.0  # before a deadline: a verdict has to be in a block by then
 
 
 class Fetcher(Protocol):

@@ -149,6 +149,15 @@ class Recorder:
         disk.replace(self._epochs / f"{number:08d}.posted", b"")
 
     @property
+    def unsettled(self) -> list[int]:
+        """Closed epochs whose case is not known to be over: their data may still be asked for."""
+        return sorted(int(path.stem) for path in self._epochs.glob("*.epoch") if not path.with_suffix(".settled").exists())
+
+    def settled(self, number: int) -> None:
+        """The case of an epoch is over, or there is none since it was committed too late."""
+        disk.replace(self._epochs / f"{number:08d}.settled", b"")
+
+    @property
     def all_steps(self) -> list[Step]:
         """Every step that is kept, in order."""
         return [step for _, step in sorted(self._steps.items())]

@@ -46,7 +46,7 @@ class Scribe:
     def __init__(self, recorder: Recorder, trainee: Trainee, every: int, now: Callable[[], float]):
         self.recorder, self.trainee, self.every, self.now = recorder, trainee, every, now
         self._sizes = sizes(trainee.policy.model)
-        self._head: tuple[bytes, bytes] | None = None  # root and packed state after the last step
+        self._head: tuple[bytes, bytes] | None = None  # root after the last step, digest of the packed state
         self._round: _Round | None = None
 
     def resume(self) -> None:
@@ -57,19 +57,18 @@ class Scribe:
 
     def begin(self, number: int) -> None:
         """A round begins at the present state."""
-        root, packed = self._head or self._look()
+        root, digest = self._head or self._look()
         self._head = None
         stored = self.recorder.stored(number, self.every)
-        if stored:
-            self.recorder.store.put(packed)
-        self._round = _Round(number, root, digest_of(packed), stored)
+        if stored and self._keep(state.pack(self.trainee.tensors, self.trainee.scalars)) != digest:
+            raise RuntimeError(f"the state changed between round {number} and the one before")
+        self._round = _Round(number, root, digest, stored)
 
     def wrote(self, stage: str, groups: list[Group], blob: bytes) -> None:
         """A stage of the round is written."""
         this = self._now
         if groups:
-            digest = digest_of(blob)
-            this.own[stage] = digest if self.recorder.store.has(digest) else self.recorder.store.put(blob)
+            this.own[stage] = self._keep(blob)
             this.places |= {id(group): (stage, place) for place, group in enumerate(groups)}
             this.held.append(groups)
             this.sampled += sum(len(rollout.ids) for group in groups for rollout in group.rollouts)
@@ -81,7 +80,7 @@ class Scribe:
             one = shared.get(id(scored.group))
             if one is not None:
                 blob, shelf, place = pool.source(one)
-                this.sources.append(self.recorder.store.put(blob))
+                this.sources.append(self._keep(blob))
                 sources[id(scored.group)] = (Source(one.author, one.operator, one.group.stage, one.round, this.sources[-1], shelf), place)
         this.record = of_batch(this.number, epoch_seed, batch, result.advantages, this.own, this.places, sources)
         this.result = result
@@ -92,7 +91,7 @@ class Scribe:
         assert this.record is not None and this.result is not None
         packed_record = this.record.pack()
         blobs = [recorder.store.put(packed_record), *this.record.digests]
-        root, packed = self._head = self._look()
+        root, _ = self._head = self._look()
         none, weights = bytes(32), self._sizes
         leaf = Leaf(
             swarm=recorder.swarm,
@@ -124,6 +123,12 @@ class Scribe:
             raise ValueError("the scribe follows no round: begin comes first")
         return self._round
 
+    def _keep(self, blob: bytes) -> bytes:
+        """Have a blob in the store, written once however often it is used, and return its digest."""
+        store, digest = self.recorder.store, digest_of(blob)
+        store.keep(digest)  # first: nothing may push it out before the leaf that names it is written
+        return digest if store.has(digest) else store.put(blob)
+
     def _look(self) -> tuple[bytes, bytes]:
         trainee = self.trainee
-        return trainee.root, state.pack(trainee.tensors, trainee.scalars)
+        return trainee.root, state.packed_digest(trainee.tensors, trainee.scalars)

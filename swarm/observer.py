@@ -1,0 +1,163 @@
+"""An observer: audits a commitment of a swarm from outside, with an identity made for the moment and nothing believed.
+
+It needs the chain (where the commitment lies) and one member to dial; recipe, records, states and rollouts come from members by digest into
+an empty folder. It stakes nothing and votes on nothing: what it finds is for whoever asked. Used by `swarm audit`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from swarm import admission, recipe
+from swarm.chain.client import Chain, Swarm
+from swarm.chain.logs import Scanner
+from swarm.enrolment import schedule_of
+from swarm.epochseeds import EpochSeeds
+from swarm.errors import InputError, Refused, ResourceError
+from swarm.identity import Identity
+from swarm.keys import base58_of, checksum
+from swarm.names import name_of
+from swarm.proof.desk import Audit, Commitment
+from swarm.recipe import Recipe
+
+SESSION_S = 86_400
+LOAD_S = 300.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A commitment on the chain, and who made it."""
+
+    header: SimpleNamespace
+    operator: bytes
+    peer: bytes
+    late: bool
+
+    @property
+    def name(self) -> str:
+        return name_of(self.operator, self.peer)
+
+
+def find(swarm: Swarm, peer: str, epoch: int) -> Target:
+    """The commitment of a peer (its two-word name, peer id or operator address) for an epoch. Raises InputError saying what there is."""
+    members: dict[bytes, tuple[bytes, bytes]] = {}
+    found: list[Target] = []
+    for event in Scanner(swarm.chain, ("ledger",)).scan().new:
+        values = event.values
+        if event.name == "Entered" and values["swarm"] == swarm.id:
+            members[values["key"]] = (values["operator"], values["peer"])
+        elif event.name == "Committed" and values["key"] in members:
+            fields = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
+            found.append(Target(SimpleNamespace(**{name: values[name] for name in fields}), *members[values["key"]], values["late"]))
+    mine = [one for one in found if peer in (one.name, base58_of(one.peer), checksum(one.operator), "0x" + one.operator.hex())]
+    if not mine:
+        known = ", ".join(sorted({one.name for one in found})) or "nobody yet"
+        raise InputError(f"no commitment of {peer} is on the chain", f"these have committed: {known}")
+    chosen = next((one for one in mine if one.header.epoch == epoch), None)
+    if chosen is None:
+        epochs = ", ".join(str(one.header.epoch) for one in mine[-12:])
+        raise InputError(f"{peer} has not committed epoch {epoch}", f"it has committed epochs {epochs}")
+    return chosen
+
+
+class Observer:
+    """Replays drawn steps. `fetch(digest, limit, peers, timeout)` is a network's; `folder` holds only what this audit needs."""
+
+    def __init__(self, folder: Path, chain: Chain, swarm: Swarm, rules: Recipe, network: object, say: Callable[[str], None]):
+        self.folder, self.chain, self.swarm, self.rules, self.network, self.say = folder, chain, swarm, rules, network, say
+
+    def audit(self, target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
+        """Replay the drawn steps (or `steps`) of a commitment; the audit with its verdict. Raises InputError, ResourceError."""
+        from swarm.network.store import BlobStore
+        from swarm.proof.desk import Desk
+        from swarm.proof.recorder import Recorder
+        from swarm.proof.replayer import ReplayerProcess
+
+        header = target.header
+        drawn = steps if steps is not None else self._drawn(header)
+        with contextlib.closing(ReplayerProcess(self.folder)) as replayer:
+            replayer.start()
+            machine = self._machine(replayer)
+            theirs = self.chain.read("vault", "classAt", header.key, header.epoch)
+            audit = Audit(self._said(target), drawn, time.time() + timeout_s)
+            if theirs != machine:
+                audit.verdict = "cannot"
+                audit.told = {"what": f"{target.name} works in class {theirs.hex()[:8]}, this machine is of class {machine.hex()[:8]}: bits differ"}
+                return audit
+            store = BlobStore(self.folder / "blobs", 0)
+            recorder = Recorder(self.folder / "proof", self.swarm.id, bytes(32), bytes(20), machine, store, lambda: header.epoch)
+            desk = Desk(self.folder / "audits", self.rules, recorder, replayer, self.network, _largest(self.rules), self._seeds, time.time, self.say)
+            desk.start()
+            desk.audit(audit)
+            while audit.verdict is None:
+                desk.require_alive()
+                time.sleep(0.1)
+            desk.close()
+        return audit
+
+    def _drawn(self, header: SimpleNamespace) -> list[int]:
+        if self.swarm.audit_beacon(header.epoch) is None:
+            what = f"the draw about epoch {header.epoch} is not known yet"
+            raise InputError(what, "wait until its randomness is revealed, or name steps with --step")
+        return self.swarm.drawn_steps(header.key, header.epoch, header.steps)
+
+    def _machine(self, replayer: object) -> bytes:
+        end = time.monotonic() + LOAD_S
+        while not replayer.ready:
+            if time.monotonic() > end:
+                raise ResourceError(f"the replayer did not load within {LOAD_S:.0f} s", f"its log is {self.folder / 'replayer.txt'}")
+            time.sleep(0.1)
+        return bytes.fromhex(replayer.hello["class"])
+
+    def _said(self, target: Target) -> Commitment:
+        return Commitment(**vars(target.header), swarm=self.swarm.id, peer=target.peer, operator=target.operator, cap=self.swarm.terms.maxUnits)
+
+    def _seeds(self, epoch: int) -> set[bytes]:
+        schedule = schedule_of(self.swarm.terms)
+        seeds = EpochSeeds(self.folder / "seeds.json", self.rules.hash, lambda: epoch)
+        for one in schedule.seeds_for(epoch):
+            if one and (seed := self.swarm.epoch_seed(one)) is not None:
+                seeds.learn(one, seed)
+        return seeds.of(schedule.seeds_for(epoch))
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, chain: Chain, swarm: bytes, boot: list[str], rules: Recipe | None, recipe_blob: str, cache: Path, say: Callable[[str], None]
+) -> Iterator[Observer]:
+    """An observer in an empty folder: a throwaway identity, a network that only dials, the recipe from members where it is not known here."""
+    from swarm.network import Network, NetworkSettings
+    from swarm.settings import NodeSettings
+
+    folder.mkdir(parents=True)
+    session = Identity.open_or_create_local(folder / "identity").session(swarm, SESSION_S)
+    session.save(folder / "session.bin")
+    network = Network(session, folder / "network", NetworkSettings(boot=tuple(boot), client=True), rules)
+    network.start()
+    try:
+        trusted = rules is not None
+        if rules is None:
+            rules = recipe.from_bytes(network.fetch(bytes.fromhex(recipe_blob), recipe.MAX_BYTES))
+            admission.admit(rules)
+            record = Swarm(chain, swarm).record()
+            if record.recipe != rules.hash:
+                raise Refused("recipe hash", "the recipe that members serve is not the one the swarm was created with", "ask for a new invite")
+        (folder / "recipe.json").write_bytes(rules.canonical)
+        where = dict(recipe=folder / "recipe.json", recipe_blob=recipe_blob, session=folder / "session.bin", swarm=swarm.hex(), rounds=1)
+        NodeSettings(**where, trusted=trusted, cache=cache).save(folder)
+        yield Observer(folder, chain, Swarm(chain, swarm), rules, network, say)
+    finally:
+        network.close()
+
+
+def _largest(rules: Recipe) -> int:
+    """Bytes that a packed state may have: weights and two moments, from the plan's arithmetic where the model is known."""
+    from swarm import plan
+
+    shape = plan.shape(rules)
+    return 12 * 2 * shape.weights + 2**20 if shape is not None else 2**33
