@@ -1,0 +1,107 @@
+"""The participation score of an operator in an epoch, out of the chain and public blobs alone (judge-spec.md 2.2).
+
+    P = 1000 (0.50 W + 0.20 J + 0.15 F + 0.10 E + 0.05 U), rounded down to thousandths
+
+W  work units that were verified (their case closed clean and was settled) over the swarm's units per epoch, at most 1;
+   the units of an operator's peers add up before that, so several peers earn what one would
+J  judging, F forecasts, E evidence: 0 until the judge market exists
+U  1 if three other operators (all, where fewer committed) name one of the operator's peers as heard in the epoch, else the share of them
+
+All arithmetic is in fractions, so whoever computes it gets the same digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from swarm.chain.book import Book, Commitment
+from swarm.witness import Blobs, Hearing, Witnesses
+
+POINTS = 1000
+UNIT = 1000  # a score is counted in thousandths of a point
+WEIGHTS = {"W": 50, "J": 20, "F": 15, "E": 10, "U": 5}  # per cent
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a score is made of, each 0 to 1 and exact."""
+
+    W: Fraction = Fraction(0)  # work
+    J: Fraction = Fraction(0)  # judging
+    F: Fraction = Fraction(0)  # forecasts
+    E: Fraction = Fraction(0)  # evidence
+    U: Fraction = Fraction(0)  # uptime
+
+    @property
+    def exact(self) -> Fraction:
+        """The score in points, 0 to 1000, before rounding."""
+        return sum((getattr(self, name) * weight for name, weight in WEIGHTS.items()), Fraction(0)) * POINTS / 100
+
+    @property
+    def score(self) -> int:
+        """The score in thousandths of a point, 0 to 1,000,000, rounded down."""
+        return int(self.exact * UNIT)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One operator's score in one epoch and everything it follows from."""
+
+    operator: bytes
+    epoch: int
+    commitments: tuple[Commitment, ...]
+    hearing: Hearing
+    parts: Parts
+    units: int  # verified
+    final: bool  # the window is over and every commitment has its end: nothing can change any more
+
+    @property
+    def score(self) -> int | None:
+        """Thousandths of a point; None while it is not final."""
+        return self.parts.score if self.final else None
+
+
+@dataclass(frozen=True)
+class Total:
+    """An operator's final scores put together. `score` in thousandths of a point, `units` verified, in MFLOP."""
+
+    operator: bytes
+    epochs: int
+    score: int
+    units: int
+
+
+def work(units: int, most: int) -> Fraction:
+    """W of `units` verified in an epoch that pays for at most `most` of them."""
+    return min(Fraction(1), Fraction(units, most))
+
+
+def of_epoch(book: Book, epoch: int, blobs: Blobs) -> list[Score]:
+    """The scores of everyone who committed an epoch or was heard in it, in the order in which the operators came."""
+    own: dict[bytes, list[Commitment]] = {}
+    for made in book.of(epoch):
+        own.setdefault(made.member.operator, []).append(made)
+    witnesses = Witnesses(book, epoch, blobs)
+    found = [_score(book, epoch, operator, tuple(own.get(operator, ())), witnesses.hearing(operator)) for operator in book.operators]
+    return [score for score in found if score.commitments or score.hearing.by]
+
+
+def totals(scores: list[Score]) -> list[Total]:
+    """Final scores by operator, the largest first."""
+    by: dict[bytes, list[Score]] = {}
+    for score in scores:
+        by.setdefault(score.operator, []).extend([score] if score.final else [])
+    found = [Total(operator, len(own), sum(s.parts.score for s in own), sum(s.units for s in own)) for operator, own in by.items()]
+    return sorted(found, key=lambda total: (-total.score, -total.units, total.operator))
+
+
+def points(thousandths: int) -> str:
+    """`434987` as points: `434.987`."""
+    return f"{thousandths // UNIT}.{thousandths % UNIT:03d}"
+
+
+def _score(book: Book, epoch: int, operator: bytes, own: tuple[Commitment, ...], seen: Hearing) -> Score:
+    units = sum(made.ending.units for made in own if made.ending is not None)
+    final = book.now > book.closes(epoch) and all(made.late or made.ending is not None for made in own)
+    return Score(operator, epoch, own, seen, Parts(W=work(units, book.terms.maxUnits), U=seen.share), units, final)
