@@ -21,7 +21,7 @@ from swarm import merkle
 from swarm.errors import InputError, ResourceError, StateError
 from swarm.keys import keccak
 from swarm.learn.root import scalar_digest, state_root, tensor_digest
-from swarm.learn.state import Checkpoints, restore, tensors_of
+from swarm.learn.state import Checkpoints, pack, packed_digest, restore, tensors_of, unpack
 from swarm.learn.step import step, trainable
 from swarm.recipe import Learn
 
@@ -201,3 +201,19 @@ def test_root_vectors():
     for case in json.loads((HERE / "vectors" / "state_root.json").read_text()):
         tensors = {t["name"]: torch.tensor(t["values"], dtype=getattr(torch, t["dtype"])).reshape(t["shape"]) for t in case["tensors"]}
         assert state_root(tensors, case["scalars"]).hex() == case["root"]
+
+
+def test_a_packed_state_is_what_the_safetensors_library_writes():
+    """Its digest is taken without making it; wide types come first, names may be of any alphabet."""
+    from safetensors.torch import save
+
+    tensors = some_tensors() | some_moments() | {'größe "q"': torch.zeros(0), "d": torch.ones(2, dtype=torch.float64)}
+    scalars = {"steps": 1, "round": 2}
+    for shown in (tensors, {name: tensors[name] for name in reversed(tensors)}, {"h": torch.ones(3, dtype=torch.float16), "b": tensors["c"]}):
+        packed = pack(shown, scalars)
+        assert packed == save(shown, metadata={"swarm": json.dumps(scalars, sort_keys=True)})
+        assert packed_digest(shown, scalars) == blake3(packed).digest()
+    read, said = unpack(pack(tensors, scalars))
+    assert said == scalars and state_root(read, {}) == state_root(tensors, {})
+    turned = torch.arange(6.0).reshape(2, 3).T
+    assert pack({"a": turned}, scalars) == pack({"a": turned.contiguous()}, scalars)

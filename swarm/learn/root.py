@@ -19,6 +19,7 @@ from swarm import merkle
 from swarm.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy
     import torch
 
 Scalar = int | float | str | bytes | bool
@@ -26,13 +27,17 @@ Scalar = int | float | str | bytes | bool
 
 def tensor_digest(name: str, tensor: torch.Tensor) -> bytes:
     """32 bytes that change with the tensor's name, type, shape or any bit of an element."""
+    head = msgpack.packb([name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)])
+    return blake3(head).update(elements(tensor)).digest()
+
+
+def elements(tensor: torch.Tensor) -> numpy.ndarray:
+    """The elements' bytes, little-endian, row-major; a view where the tensor lies so in this machine's memory."""
     import torch
 
     if sys.byteorder != "little":
         raise InputError("state digests are defined over little-endian bytes; this machine is big-endian")
-    head = msgpack.packb([name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)])
-    elements = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return blake3(head).update(elements).digest()
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def scalar_digest(scalars: dict[str, Scalar]) -> bytes:
