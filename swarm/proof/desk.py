@@ -1,9 +1,10 @@
-"""The audit desk: a thread that opens the own drawn states and replays the drawn steps of others, one after the other.
+"""The audit desk: opens the own drawn states and audits the drawn steps of others, in a few threads that share one replayer.
 
 An *opening* makes a drawn state again from a stored one and serves it. An *audit* fetches, into an empty folder, everything that the
 commitment on the chain leads to by digest (epoch blob, batch records, stage blobs, states), checks what can be checked without a
 model, and hands the steps to the replayer. What is fetched is served on, so that a jury needs no goodwill of the prover. The
-network's limits hold here: every size is bounded by the recipe before a byte is read.
+network's limits hold here: every size is bounded by the recipe before a byte is read. Nobody waits for another's data with the replayer in
+hand: two peers that audit each other would both wait for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +37,8 @@ from swarm.recipe import Recipe
 UNAVAILABLE = "unavailable"
 FETCH_S = 5.0  # for one try of one blob
 AGAIN_S = 0.5
+AUDITS, FETCHES = 4, 4  # at once; blobs of one audit at once
+PATIENCE = 0.4  # share of the audit window for which a blob was asked for before it is called unavailable; else the auditor was late
 MARGIN_S = 6.0  # before a deadline: a verdict has to be in a block by then
 
 
@@ -86,8 +90,16 @@ class Opening:
     done: bool = False
 
 
+class Late(Exception):
+    """A blob did not come by the deadline, having been asked for during `tried_s` seconds."""
+
+    def __init__(self, digest: bytes, tried_s: float):
+        super().__init__(f"blob {digest.hex()[:16]}...")
+        self.tried_s = tried_s
+
+
 class Desk:
-    """Works on openings first, then on the audit whose deadline is nearest. `now()` is the chain's time."""
+    """The desk of one node. `now()` is the chain's time."""
 
     def __init__(
         self,
@@ -106,72 +118,61 @@ class Desk:
         self.state_bytes, self.usable_seeds, self.now, self.say = state_bytes, usable_seeds, now, say
         self.limits = Limits.of(recipe)
         self.audit_cpu_s = 0.0
-        self._openings: list[Opening] = []
-        self._audits: list[Audit] = []
-        self._lock, self._closing = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="audits", daemon=True)
+        self._closing = threading.Event()
+        self._bench = threading.Lock()  # the replayer does one job at a time
+        self._auditors = ThreadPoolExecutor(AUDITS, "audit")
+        self._openers = ThreadPoolExecutor(1, "opening")
+        self._at_work = 0
         self._bug: BaseException | None = None
 
     def start(self) -> None:
         self.replayer.start()
-        self._thread.start()
 
     def close(self) -> None:
-        """End the replayer and the thread; a job in hand is lost and asked for again by the chain."""
+        """End the replayer and the threads; a job in hand is lost and asked for again by the chain."""
         self._closing.set()
         self.replayer.close()
-        if self._thread.is_alive():
-            self._thread.join(10.0)
+        self._auditors.shutdown(wait=True, cancel_futures=True)
+        self._openers.shutdown(wait=True, cancel_futures=True)
 
     def open(self, opening: Opening) -> None:
-        self.require_alive()
-        with self._lock:
-            self._openings.append(opening)
+        """Begin to make a drawn state available."""
+        self._begin(self._openers, self._open, opening)
 
     def audit(self, audit: Audit) -> None:
-        self.require_alive()
-        with self._lock:
-            self._audits.append(audit)
+        """Begin an audit; its `verdict` is set when it is done."""
+        self._begin(self._auditors, self._audit, audit)
 
     def require_alive(self) -> None:
-        """A bug that ended the desk's thread must not look like a quiet swarm."""
+        """A bug in one of the desk's threads must not look like a quiet swarm."""
         if self._bug is not None:
             raise self._bug
 
     @property
     def waiting(self) -> int:
-        """Audits not done yet."""
-        return len(self._audits)
+        """Audits and openings that are not done yet."""
+        return self._at_work
 
-    def _work(self) -> None:
+    def _begin(self, threads: ThreadPoolExecutor, work: Callable[[Any], None], piece: Any) -> None:
+        self.require_alive()
+        self._at_work += 1
+        threads.submit(self._do, work, piece)
+
+    def _do(self, work: Callable[[Any], None], piece: Any) -> None:
+        """Do one piece of work, again where the replayer died over it."""
         try:
             while not self._closing.is_set():
-                self.replayer.start()
-                if not self.replayer.ready or not self._next():
-                    self._closing.wait(0.1)
+                try:
+                    return work(piece)
+                except ResourceError as error:
+                    if not self._closing.is_set():
+                        self.say(f"replayer: {error}; it starts again")
         except Exception as error:  # kept for the duties' thread, which raises it
             if not self._closing.is_set():
                 traceback.print_exception(error)
                 self._bug = error
-
-    def _next(self) -> bool:
-        """Do the most urgent piece of work; False where there is none."""
-        with self._lock:
-            opening = self._openings.pop(0) if self._openings else None
-            audit = min(self._audits, key=lambda a: a.deadline, default=None) if opening is None else None
-        try:
-            if opening is not None:
-                self._open(opening)
-            elif audit is not None:
-                self._audit(audit)
-                self._audits.remove(audit)
-        except ResourceError as error:  # the replayer died or was killed: it starts again, and the work is done again
-            if self._closing.is_set():
-                return False
-            self.say(f"replayer: {error}")
-            if opening is not None:
-                self._openings.append(opening)
-        return (opening or audit) is not None
+        finally:
+            self._at_work -= 1
 
     def _open(self, opening: Opening) -> None:
         """Make a drawn state again, unless it is stored, and serve it."""
@@ -193,58 +194,57 @@ class Desk:
         folder = self._empty(f"{this.epoch}-{base58_of(this.peer)[:12]}-{audit.level}")
         begun = time.monotonic()
         try:
-            leaves_of = self._gather(audit, folder)
-        except NetworkError:
-            audit.verdict = UNAVAILABLE
-            audit.told = {"what": f"blob {audit.missing.hex()[:16]}... could not be had by the deadline"}
+            self._gather(audit, folder)
+        except Late as late:
+            verdict = UNAVAILABLE if late.tried_s >= PATIENCE * self.recipe.proof.audit else CANNOT
+            audit.told = {"what": f"{late} could not be had by the deadline, tried for {late.tried_s:.0f} s"}
         except Refused as error:
-            audit.verdict, audit.told = FAULT, {"where": "record", "what": str(error)}
+            verdict, audit.told = FAULT, {"where": "record", "what": str(error)}
             audit.step = audit.step if audit.step in audit.drawn else audit.drawn[0]
         else:
-            answer = self._replayed("replay", folder, audit.deadline - MARGIN_S) if leaves_of is not None else None
-            audit.told = answer or {"what": "the replay did not end in time"}
-            audit.verdict = audit.told.get("verdict", CANNOT)
-            audit.step = audit.told.get("step", 0) if audit.verdict == FAULT else 0
-            audit.value = bytes.fromhex(audit.told["value"]) if audit.verdict == OK else bytes(32)
+            audit.told = self._replayed("replay", folder, audit.deadline - MARGIN_S) or {"what": "the replay did not end in time"}
+            verdict = audit.told.get("verdict", CANNOT)
+            audit.step = audit.told.get("step", 0) if verdict == FAULT else 0
+            audit.value = bytes.fromhex(audit.told["value"]) if verdict == OK else bytes(32)
             self.audit_cpu_s += audit.told.get("cpu_s", 0.0)
         audit.told["wall_s"] = round(time.monotonic() - begun, 1)
+        audit.verdict = verdict
         disk.replace(folder / "verdict.txt", self._sentence(audit).encode())
         for blob in folder.glob("?" * 64):
             blob.unlink(missing_ok=True)
         self.say(self._sentence(audit))
 
-    def _gather(self, audit: Audit, folder: Path) -> list[leaves.Leaf] | None:
-        """Fetch everything that the drawn steps need into `folder`. Raises Refused for a fault, NetworkError for what cannot be had."""
+    def _gather(self, audit: Audit, folder: Path) -> None:
+        """Fetch everything that the drawn steps need into `folder`. Raises Refused for a fault, Late for what cannot be had."""
         this = audit.commitment
         epoch = epochs.unpack(self._fetch(audit, this.data, epochs.max_bytes(this.steps), folder), this.steps)
         check(epoch, this)
-        chosen = [epoch.leaves[step] for step in audit.drawn]
         machine = self.recorder.machine
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
-            audit.step = odd.step
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")
-        for leaf, state in zip(chosen, (epoch.states[step] for step in audit.drawn), strict=True):
-            if leaf.kind != leaves.LEARN:
-                continue
-            audit.step = leaf.step
-            record = batches.unpack(self._fetch(audit, leaf.batch, batches.max_bytes(self.recipe), folder), self.recipe)
-            for stage, digest in [*record.own, *((source.stage, source.digest) for source in record.sources)]:
-                self._fetch(audit, digest, self.limits.blob_bytes(stage), folder)
-            self._fetch(audit, state, self.state_bytes, folder)
+        learned = [(epoch.leaves[step], epoch.states[step]) for step in audit.drawn if epoch.leaves[step].kind == leaves.LEARN]
+        with ThreadPoolExecutor(FETCHES, "fetch") as threads:
+            for leaf, state in learned:
+                audit.step = leaf.step
+                record = batches.unpack(self._fetch(audit, leaf.batch, batches.max_bytes(self.recipe), folder), self.recipe)
+                wanted = [(digest, self.limits.blob_bytes(stage)) for stage, digest in record.own]
+                wanted += [(source.digest, self.limits.blob_bytes(source.stage)) for source in record.sources]
+                wanted.append((state, self.state_bytes))
+                for done in [threads.submit(self._fetch, audit, digest, limit, folder) for digest, limit in dict(wanted).items()]:
+                    done.result()
         audit.step = 0
-        learned = [(leaf, epoch.states[leaf.step]) for leaf in chosen if leaf.kind == leaves.LEARN]
         seeds = [seed.hex() for seed in self.usable_seeds(this.epoch)]
         write_job(folder, [leaf for leaf, _ in learned], states=[state.hex() for _, state in learned], seeds=seeds)
-        return chosen
 
     def _fetch(self, audit: Audit, digest: bytes, limit: int, folder: Path) -> bytes:
         """One blob from the prover or from whoever serves it, tried until the deadline; written into `folder` and served on."""
-        path, audit.missing = folder / digest.hex(), digest
+        path, begun = folder / digest.hex(), time.monotonic()
         prover: list[bytes] | None = [audit.commitment.peer]
         while not path.exists():
             left = audit.deadline - MARGIN_S - self.now()
             if left <= 0 or self._closing.is_set():
-                raise NetworkError("the deadline is here")
+                audit.missing = digest
+                raise Late(digest, time.monotonic() - begun)
             try:
                 data = self.network.fetch(digest, limit, prover, timeout=min(FETCH_S, max(0.5, left)))
             except (NetworkError, Refused):
@@ -258,14 +258,21 @@ class Desk:
 
     def _replayed(self, do: str, folder: Path, until: float) -> dict[str, Any] | None:
         """The replayer's answer, or None where it did not come in time (the replayer is then ended: it starts anew)."""
-        self.replayer.give(do, folder)
-        while (answer := self.replayer.answer()) is None:
-            if self.now() > until:
-                self.replayer.close()
-                return None
-            if self._closing.wait(0.05):
-                raise ResourceError("the desk closes")
-        return answer
+        with self._bench:
+            self.replayer.start()
+            while not self.replayer.ready:
+                if self.now() > until:
+                    return None
+                if self._closing.wait(0.1):
+                    raise ResourceError("the desk closes")
+            self.replayer.give(do, folder)
+            while (answer := self.replayer.answer()) is None:
+                if self.now() > until:
+                    self.replayer.close()
+                    return None
+                if self._closing.wait(0.05):
+                    raise ResourceError("the desk closes")
+            return answer
 
     def _empty(self, name: str) -> Path:
         folder = self.folder / name
