@@ -129,8 +129,9 @@ contract AuditCourt is Sentences {
         if (state.level != 0 || state.phase > Phase.Audit) revert WrongPhase(state.phase, Phase.Audit);
         _recordOf(key, epoch).outcome = Outcome.Conceded;
         _recordOf(key, epoch).roll = state.roll;
-        uint256 fee = vault.slash(key, _part(key, terms.concedeBps), "concession");
+        uint256 fee = _part(key, terms.concedeBps);
         emit Conceded(key, epoch, fee);
+        vault.slash(key, fee, "concession");
         ledger.rewind(key, epoch, IParticipationLedger.Reason.Conceded);
     }
 

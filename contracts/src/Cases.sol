@@ -53,8 +53,11 @@ abstract contract Cases is IAuditCourt {
     IParticipationLedger public immutable ledger;
     IStakeVault public immutable vault;
 
+    // Both are written through storage references, which slither does not follow.
+    // slither-disable-start uninitialized-state
     mapping(bytes32 caseId => Record) internal _records;
     mapping(bytes32 sessionId => Session) internal _sessions;
+    // slither-disable-end uninitialized-state
 
     constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, IStakeVault vault_) {
         registry = registry_;

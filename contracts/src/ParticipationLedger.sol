@@ -262,6 +262,7 @@ contract ParticipationLedger is IParticipationLedger {
         uint256 ended = timing.endedAt(block.timestamp);
         for (uint256 looks = timing.ring(); ended > epoch && looks > 0; (--ended, --looks)) {
             uint32 newest = uint32(ended - 1);
+            // slither-disable-next-line weak-prng (a place in the ring, not a draw)
             if (_ring[key][newest % timing.ring()].isOf(newest)) return newest >= next ? newest + 1 : next;
         }
     }

@@ -16,7 +16,8 @@ abstract contract Sentences is Panels {
     uint256 public constant PLANT_FEES = 16;
     uint256 public constant PLANT_ODDS = 8;
 
-    /// @dev The decision against which every vote is read.
+    /// @dev Three prices: silence (data kept back, or no verdict) costs an absence, a concession its fee, a lost dispute the whole stake.
+    /// The decision against which every vote is read.
     struct Truth {
         bytes32 swarm;
         Outcome outcome;
@@ -38,6 +39,7 @@ abstract contract Sentences is Panels {
         if (state.outcome != Outcome.Conceded) {
             uint256 winners = _countWinners(key, epoch, state, truth);
             if (winners != 0) {
+                // slither-disable-next-line weak-prng (a remainder, not a draw)
                 vault.dropAside(truth.swarm, truth.share % winners);
                 truth.share /= winners;
             }
@@ -61,11 +63,10 @@ abstract contract Sentences is Panels {
         truth.decided = state.outcome != Outcome.Tied && state.outcome != Outcome.Unaudited && state.outcome != Outcome.Conceded;
         if (truth.decided) (truth.verdict, truth.choice) = (session.leaderVerdict, session.leader);
         if (state.outcome == Outcome.Fault) {
-            truth.share = vault.convict(key, "fault");
+            truth.share = vault.convict(key);
             ledger.rewind(key, epoch, IParticipationLedger.Reason.Faulty);
         } else if (state.outcome == Outcome.Withheld) {
-            truth.share = vault.convict(key, "withheld");
-            ledger.rewind(key, epoch, IParticipationLedger.Reason.Withheld);
+            vault.absent(key, epoch, false);
         }
     }
 

@@ -170,18 +170,20 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IStakeVault
-    function slash(bytes32 key, uint256 amount, bytes32 reason) external onlyCourt returns (uint256) {
-        return _slash(key, amount, reason);
+    function slash(bytes32 key, uint256 amount, bytes32 reason) external onlyCourt {
+        _slash(key, amount, reason, 0);
     }
 
     /// @inheritdoc IStakeVault
-    function convict(bytes32 key, bytes32 reason) external onlyCourt returns (uint256 share) {
-        bytes32 swarm = ledger.swarmOf(key);
-        if (registry.termsOf(swarm).faucet) _discredit(key, swarm);
-        uint256 taken = _slash(key, type(uint256).max, reason);
-        share = taken / 2;
-        _treasuries[swarm] -= share;
+    /// @dev The only contract called in between is the ledger, which calls nobody.
+    // slither-disable-next-line reentrancy-no-eth
+    function convict(bytes32 key) external onlyCourt returns (uint256 share) {
+        (bytes32 swarm, ISwarmRegistry.Terms memory terms) = _termsOf(key);
+        share = (uint256(_accounts[key].active) + _accounts[key].unbonding) / 2;
         _aside[swarm] += share;
+        if (terms.faucet) _debts[key] = _credit(key, swarm, terms);
+        _slash(key, type(uint256).max, "fault", share);
+        if (terms.faucet) _blameInviter(key, swarm, terms);
     }
 
     /// @inheritdoc IStakeVault
@@ -238,7 +240,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     /// @inheritdoc IStakeVault
     function capacityOf(bytes32 key) external view returns (uint32) {
         (, ISwarmRegistry.Terms memory terms) = _termsOf(key);
-        return terms.capacityFor(_accounts[key].active);
+        return _capacity(key, terms);
     }
 
     /// @inheritdoc IStakeVault
@@ -386,32 +388,31 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
             _weigh(key);
         } else {
             (, ISwarmRegistry.Terms memory terms) = _termsOf(key);
-            _slash(key, (uint256(account.active) + account.unbonding) * terms.absenceBps / Schedule.BPS, "absence");
+            _slash(key, (uint256(account.active) + account.unbonding) * terms.absenceBps / Schedule.BPS, "absence", 0);
         }
     }
 
-    /// @dev Takes from what is active first; the swarm's treasury gets it.
-    function _slash(bytes32 key, uint256 amount, bytes32 reason) private returns (uint256 taken) {
+    /// @dev Takes from what is active first; the swarm's treasury gets it, but for `share`, which is aside already.
+    function _slash(bytes32 key, uint256 amount, bytes32 reason, uint256 share) private {
         Account storage account = _accounts[key];
         uint256 fromActive = Math.min(amount, account.active);
         uint256 fromUnbonding = Math.min(amount - fromActive, account.unbonding);
-        taken = fromActive + fromUnbonding;
+        uint256 taken = fromActive + fromUnbonding;
         account.active -= uint128(fromActive);
         account.unbonding -= uint128(fromUnbonding);
-        _treasuries[ledger.swarmOf(key)] += taken;
+        _treasuries[ledger.swarmOf(key)] += taken - share;
         emit Slashed(key, taken, reason);
         _weigh(key);
     }
 
-    /// @dev Faucet swarms: proven fraud costs all claim to weight earned so far, and its inviter part of his.
-    function _discredit(bytes32 key, bytes32 swarm) private {
-        ISwarmRegistry.Terms memory terms = registry.termsOf(swarm);
-        _debts[key] = _credit(key, swarm, terms);
+    /// @dev Faucet swarms: proven fraud costs a member all claim to weight earned so far, and its inviter part of his.
+    function _blameInviter(bytes32 key, bytes32 swarm, ISwarmRegistry.Terms memory terms) private {
+        // slither-disable-next-line unused-return
         (address inviter,) = registry.inviteOf(swarm, _accounts[key].operator);
         bytes32 sponsor = _firstKeys[swarm][inviter];
         if (sponsor == bytes32(0)) return;
         _debts[sponsor] += terms.minStake * INVITER_BPS / Schedule.BPS;
-        _slash(sponsor, uint256(_accounts[sponsor].active) * INVITER_BPS / Schedule.BPS, "inviter");
+        _slash(sponsor, uint256(_accounts[sponsor].active) * INVITER_BPS / Schedule.BPS, "inviter", 0);
     }
 
     function _reward(bytes32 swarm, address account, uint256 amount) private {
@@ -426,7 +427,12 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         uint256 weight = _weight(key, swarm, terms);
         bool changed = _rosters[swarm].setWeight(key, _classes[key].current, _accounts[key].operator, epoch, weight);
         if (changed) emit WeightChanged(key, epoch, weight);
-        ledger.setCapacity(key, terms.capacityFor(_accounts[key].active));
+        ledger.setCapacity(key, _capacity(key, terms));
+    }
+
+    /// @dev Who missed a duty commits nothing until it is back.
+    function _capacity(bytes32 key, ISwarmRegistry.Terms memory terms) private view returns (uint32) {
+        return _accounts[key].lapsed ? 0 : terms.capacityFor(_accounts[key].active);
     }
 
     function _weight(bytes32 key, bytes32 swarm, ISwarmRegistry.Terms memory terms) private view returns (uint256 weight) {

@@ -59,6 +59,11 @@ abstract contract Base {
         if (!condition) revert Untrue(what);
     }
 
+    /// @dev The next call fails with this error, whatever its arguments.
+    function refused(bytes4 selector) internal {
+        vm.expectPartialRevert(selector);
+    }
+
     function between(uint256 x, uint256 low, uint256 high) internal pure returns (uint256) {
         return low + x % (high - low + 1);
     }

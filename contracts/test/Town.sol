@@ -116,6 +116,35 @@ abstract contract Town is Base {
         }
     }
 
+    /// @dev A voucher of operator `inviter` for `joiner`.
+    function voucher(uint256 inviter, uint256 ticket, address joiner) internal view returns (ISwarmRegistry.Invite memory i) {
+        (i.inviter, i.inviterPeer, i.ticket, i.expires) = (vm.addr(inviter), peer(inviter), vm.addr(ticket), uint64(block.timestamp + 1_000));
+        i.inviterSignature = sign(inviter, inviteHash(i.ticket, i.expires));
+        i.ticketSignature = sign(ticket, typed(keccak256(abi.encode(registry.JOIN_TYPEHASH(), SWARM, joiner))));
+    }
+
+    function inviteHash(address ticket, uint64 expires) internal view returns (bytes32) {
+        return typed(keccak256(abi.encode(registry.INVITE_TYPEHASH(), SWARM, ticket, expires)));
+    }
+
+    function typed(bytes32 structHash) internal view returns (bytes32) {
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("OpenSwarm SwarmRegistry"),
+                keccak256("1"),
+                block.chainid,
+                address(registry)
+            )
+        );
+        return keccak256(abi.encodePacked("\x19\x01", domain, structHash));
+    }
+
+    function sign(uint256 privateKey, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(privateKey, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
     function endOf(uint32 epoch) internal view returns (uint256) {
         return registry.endOf(SWARM, epoch);
     }
@@ -123,7 +152,8 @@ abstract contract Town is Base {
     function headerOf(uint256 i, uint32 epoch) internal view returns (IParticipationLedger.Header memory h) {
         h.key = keys[i];
         h.epoch = epoch;
-        h.steps = 10;
+        uint32 capacity = ledger.memberOf(keys[i]).capacity;
+        h.steps = capacity < 10 ? capacity : 10;
         h.units = 500;
         h.root = keccak256(abi.encode("root", i, epoch));
         h.first = ledger.memberOf(keys[i]).last;

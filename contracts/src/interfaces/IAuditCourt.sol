@@ -30,7 +30,7 @@ interface IAuditCourt {
         Clean,
         Unaudited,
         Fault,
-        Withheld,
+        Withheld, // costs the prover an absence, not its stake: it may just be offline
         Conceded,
         Tied,
         Planted

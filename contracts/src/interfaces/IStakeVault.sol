@@ -9,7 +9,7 @@ interface IStakeVault {
         uint128 unbonding; // wei on the way out, still slashable
         uint64 releaseAt; // chain time from which `unbonding` may be withdrawn
         bool paused; // out of the draws
-        bool lapsed; // paused because a duty was missed and paid for
+        bool lapsed; // paused because a duty was missed and paid for: no capacity until `resume`
         uint32 resumedAt; // duties of earlier epochs cost nothing more
         bytes32 class; // determinism class
     }
@@ -36,7 +36,7 @@ interface IStakeVault {
     event ClassChanged(bytes32 indexed key, bytes32 class, uint32 fromEpoch);
     event WeightChanged(bytes32 indexed key, uint32 fromEpoch, uint256 weight);
     event Funded(bytes32 indexed swarm, address indexed from, uint256 amount);
-    /// @notice `amount` left the member's stake. `reason`: "fault", "withheld", "lie", "absence", "concession", "bond", "inviter".
+    /// @notice `amount` left the member's stake. `reason`: "fault", "lie", "absence", "concession", "bond", "inviter".
     event Slashed(bytes32 indexed key, uint256 amount, bytes32 reason);
     event Rewarded(bytes32 indexed swarm, address indexed account, uint256 amount);
 
@@ -61,10 +61,10 @@ interface IStakeVault {
     /// @notice Charges a member that kept back its part of R(`epoch`), and pauses it (anyone).
     function forfeit(bytes32 key, uint32 epoch) external;
 
-    /// @notice For the court only: takes up to `amount` from a member into the treasury; returns what was taken.
-    function slash(bytes32 key, uint256 amount, bytes32 reason) external returns (uint256);
+    /// @notice For the court only: takes up to `amount` from a member into the treasury.
+    function slash(bytes32 key, uint256 amount, bytes32 reason) external;
     /// @notice For the court only: takes everything; `share` (at most half) stays aside for rewards, the rest goes to the treasury.
-    function convict(bytes32 key, bytes32 reason) external returns (uint256 share);
+    function convict(bytes32 key) external returns (uint256 share);
     /// @notice For the court only: a missed duty of `epoch`; `free` charges nothing and only pauses.
     function absent(bytes32 key, uint32 epoch, bool free) external;
     /// @notice For the court only: pays from what `convict` or `takeBond` set aside.

@@ -52,8 +52,10 @@ library Schedule {
         if (terms.gain == 0) return terms.maxSteps;
         uint256 q = terms.segments;
         uint256 byDispute = q + (stake * q - 1) / (openEpochs(terms) * terms.gain);
+        // slither-disable-start divide-before-multiply (the fee as it will be charged, rounded down)
         uint256 fee = stake * terms.concedeBps / BPS;
         uint256 byConcession = fee == 0 ? q : q + (fee * q - 1) / terms.gain;
+        // slither-disable-end divide-before-multiply
         uint256 byAbsence = stake * terms.absenceBps / BPS / terms.gain;
         return uint32(Math.min(Math.min(byDispute, byConcession), Math.min(byAbsence, terms.maxSteps)));
     }
