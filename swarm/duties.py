@@ -119,7 +119,8 @@ class Duties:
     def done(self) -> bool:
         """Whether every own step is committed and every case this node is part of is settled."""
         last = max((step.leaf.epoch for step in self.recorder.all_steps), default=-1)
-        return last <= self.recorder.closed and not self.recorder.unsettled and not self.outbox.waiting and not self.desk.waiting
+        owed = any(epoch <= last for _, epoch in list(self._cases))  # of others too: they need auditors
+        return last <= self.recorder.closed and not (owed or self.recorder.unsettled or self.outbox.waiting or self.desk.waiting)
 
     def turn(self) -> None:
         """Look at the chain once and do what is due. Raises the first ChainError where it does not answer, after all that could be done."""

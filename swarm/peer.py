@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from swarm.trainee import Trainee
 
 BEFORE = "before.json"  # held-out accuracy of the start model, measured once
+CLOSING = "its last epochs to be audited and closed"
 GRACE_S = 120.0  # how long a finished peer serves its blobs to others of its run that are not done
 
 
@@ -91,27 +92,29 @@ class Peer:
         """Keep serving blobs while others of this run still work; they would miss this peer's last rounds."""
         import time
 
-        self.node.presence.state("waiting", "the other peers to finish")
-        end = time.monotonic() + GRACE_S + (self.node.recipe.proof.epoch + self.node.recipe.proof.closed_after if self.proving else 0)
-        while self.node.network and time.monotonic() < end and (any(map(_at_work, self.settings.siblings)) or self._unsettled()):
+        more = self.node.recipe.proof.epoch + self.node.recipe.proof.closed_after if self.proving else 0
+        end = time.monotonic() + GRACE_S + more
+        while self.node.network and time.monotonic() < end:
+            unsettled = self._unsettled()
+            self.node.presence.state("waiting", CLOSING if unsettled else "the other peers to finish")
+            if not unsettled and not any(map(_at_work, self.settings.siblings)):
+                break
             time.sleep(0.5)
             self.node.presence.network(self.node.network, self.node.pool)
-
 
     def _unsettled(self) -> bool:
         """Whether epochs of this peer, or audits it owes, are still open on the chain."""
         if self.proving is None:
             return False
         self.proving.duties.require_alive()
-        if self.proving.duties.done:
-            return False
-        self.node.presence.state("waiting", "its last epochs to be audited and closed")
-        return True
+        return not self.proving.duties.done
 
 
 def _at_work(file: Path) -> bool:
     beat = heartbeat.read(file)
-    return beat is not None and beat.pid != 0 and beat.state in ("running", "evaluating", "paused") and beat.age_s < GRACE_S
+    if beat is None or beat.pid == 0 or beat.age_s >= GRACE_S:
+        return False
+    return beat.state in ("running", "evaluating", "paused") or beat.waits_for == CLOSING
 
 
 @contextlib.contextmanager
