@@ -355,7 +355,6 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         account.operator = msg.sender;
         _classes[key] = Classes(class, class, epoch);
         if (_firstKeys[swarm][msg.sender] == bytes32(0)) _firstKeys[swarm][msg.sender] = key;
-        _rosters[swarm].add(key, epoch);
     }
 
     /// @dev Only one earlier class is remembered, so the next change has to wait until no open case can need it.

@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 
-/// @notice Members of a swarm with their weights, as they were at every epoch. Entries are only ever appended, so nobody can move another's
+/// @notice Members of a swarm that have or had weight, as they were at every epoch. Identities without any never get in, so they cannot
+/// thin out the draws. Entries are only ever appended, so nobody can move another's
 /// place in a draw by leaving, and a newcomer does not exist for the epochs before it.
 library Roster {
     using Checkpoints for Checkpoints.Trace224;
@@ -17,14 +18,13 @@ library Roster {
         mapping(bytes32 class => mapping(address operator => Checkpoints.Trace224)) keys; // their members with weight
     }
 
-    function add(Data storage self, bytes32 key, uint32 epoch) internal {
-        self.members.push(key);
-        _push(self.count, epoch, self.members.length);
-    }
-
     function setWeight(Data storage self, bytes32 key, bytes32 class, address operator, uint32 epoch, uint256 weight) internal returns (bool) {
         uint256 before = self.weights[key].latest();
         if (before == weight) return false;
+        if (self.weights[key].length() == 0) {
+            self.members.push(key);
+            _push(self.count, epoch, self.members.length);
+        }
         _push(self.weights[key], epoch, weight);
         if (weight > self.peak.latest()) _push(self.peak, epoch, weight);
         if (before == 0) enlist(self, class, operator, epoch);
