@@ -597,7 +597,7 @@ contract CourtTest is Town {
         h.steps = 5;
         bytes32[5] memory l;
         for (uint256 i = 0; i < 5; ++i) {
-            l[i] = keccak256(abi.encodePacked(bytes1(0), leafOf(i)));
+            l[i] = StepTree.leafHash(leafOf(i));
         }
         h.root = StepTree.nodeHash(StepTree.nodeHash(StepTree.nodeHash(l[0], l[1]), StepTree.nodeHash(l[2], l[3])), l[4]);
         send(0, h);
@@ -607,7 +607,7 @@ contract CourtTest is Town {
     function proofOf(uint256 i) private pure returns (bytes32[] memory proof) {
         bytes32[5] memory l;
         for (uint256 k = 0; k < 5; ++k) {
-            l[k] = keccak256(abi.encodePacked(bytes1(0), leafOf(k)));
+            l[k] = StepTree.leafHash(leafOf(k));
         }
         if (i == 4) {
             proof = new bytes32[](1);
@@ -635,6 +635,12 @@ contract CourtTest is Town {
         outcomeIs(h, IAuditCourt.Outcome.Clean);
         court.finalize(h);
         isEqual(lost(0), 0, "prover");
+    }
+
+    /// @dev The root of the same five records as `swarm.merkle.root` gives it.
+    function test_tree_isThatOfTheNodes() public {
+        fiveLeaves();
+        isEqual(h.root, 0x66bdf60946e8b2cd2973935bc27b2f0ff8adf4a6d3c1b68aaba102e2986bbee4, "root");
     }
 
     function test_provide_acceptsEveryLeafAndNothingElse() public {

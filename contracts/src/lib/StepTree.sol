@@ -3,8 +3,9 @@ pragma solidity ^0.8.28;
 
 /// @notice Merkle proofs over step records: ordered by index, an odd node at the end moves up as it is, tags 0x00 leaf and 0x01 node.
 library StepTree {
-    function leafHash(bytes calldata leaf) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(bytes1(0x00), leaf));
+    /// @dev A step record stands in the tree under the tagged digest of its encoding.
+    function leafHash(bytes memory leaf) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x00), keccak256(leaf)));
     }
 
     function nodeHash(bytes32 left, bytes32 right) internal pure returns (bytes32) {
