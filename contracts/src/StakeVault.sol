@@ -49,6 +49,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     mapping(bytes32 key => Classes) private _classes;
     mapping(bytes32 key => uint256) private _debts; // lost claim to weight, faucet swarms only
     mapping(bytes32 swarm => Roster.Data) private _rosters;
+    mapping(bytes32 swarm => bytes32[]) private _stakers;
     mapping(bytes32 swarm => mapping(address operator => bytes32)) private _firstKeys;
     mapping(bytes32 swarm => uint256) private _treasuries;
     mapping(bytes32 swarm => uint256) private _aside;
@@ -245,12 +246,12 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
 
     /// @inheritdoc IStakeVault
     function memberCount(bytes32 swarm) external view returns (uint256) {
-        return _rosters[swarm].members.length;
+        return _stakers[swarm].length;
     }
 
     /// @inheritdoc IStakeVault
     function memberAt(bytes32 swarm, uint256 index) external view returns (bytes32) {
-        return _rosters[swarm].members[index];
+        return _stakers[swarm][index];
     }
 
     /// @inheritdoc IStakeVault
@@ -354,6 +355,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         account.listed = true;
         account.operator = msg.sender;
         _classes[key] = Classes(class, class, epoch);
+        _stakers[swarm].push(key);
         if (_firstKeys[swarm][msg.sender] == bytes32(0)) _firstKeys[swarm][msg.sender] = key;
     }
 

@@ -291,7 +291,7 @@ contract ThreatsTest is Town {
             settleIn(n, CLASS);
             isEqual(vault.weightAt(keys[keys.length - 1], 0), 0, "weight");
         }
-        isEqual(vault.memberCount(SWARM), 5, "members that a draw looks at");
+        isEqual(vault.memberCount(SWARM), 1_005, "members");
         isEqual(vault.operatorsAt(SWARM, 0), 5, "operators that count");
         for (uint256 s = 0; s < 10; ++s) {
             bytes32[] memory drawn = vault.draw(keys[0], 0, bytes32(s), 3);

@@ -80,7 +80,7 @@ interface IStakeVault {
     function classAt(bytes32 key, uint32 epoch) external view returns (bytes32);
     function weightAt(bytes32 key, uint32 epoch) external view returns (uint256);
     function capacityOf(bytes32 key) external view returns (uint32);
-    /// @notice Members that have or had weight, in the order in which they got it.
+    /// @notice Members that ever staked, in order. Draws look only at those that have or had weight.
     function memberCount(bytes32 swarm) external view returns (uint256);
     function memberAt(bytes32 swarm, uint256 index) external view returns (bytes32);
     /// @notice Operators with weight in `class` at `epoch`.
