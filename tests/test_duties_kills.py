@@ -1,0 +1,156 @@
+"""A node's duties, killed at random places around commitment and audit: nothing is committed twice, nobody honest is slashed.
+
+Real chain, real contracts, real records, outbox and ballots on disk. A kill is an exception that no code catches, raised before or after a
+random write to disk or a random call to the chain; afterwards everything is built anew from what lies on disk. Only the desk is
+not real here: it fetches and replays nothing and gives the verdict that honest auditors agree on (`FakeDesk`).
+"""
+
+import random
+from collections import Counter
+
+import pytest
+from chains import BASE, CLASS, running
+
+from swarm import disk, keys
+from swarm.chain.client import Chain
+from swarm.chain.logs import Scanner
+from swarm.duties import Duties
+from swarm.enrolment import schedule_of
+from swarm.epochseeds import EpochSeeds
+from swarm.network.store import BlobStore
+from swarm.proof import leaf as leaves
+from swarm.proof.leaf import Leaf
+from swarm.proof.onion import Onion
+from swarm.proof.recorder import Recorder
+from swarm.proof.schedule import Clock
+
+TIMES = dict(epoch=60, grace=40, beacon=20, audit=30, reveal=20, challenge=10, unbonding=7200, ring=32, segments=1)
+EPOCHS, KILLS = 8, 50
+
+
+class Killed(BaseException):
+    """The process is gone; not an Exception, so nothing catches it."""
+
+
+class FakeDesk:
+    """Audits at once and agrees with every other honest auditor."""
+
+    waiting = 0
+
+    def require_alive(self):
+        pass
+
+    def open(self, opening):
+        opening.done = True
+
+    def audit(self, audit):
+        audit.verdict, audit.value, audit.told = "ok", keys.keccak(audit.commitment.root), {"cpu_s": 0.0}
+
+
+class Peer:
+    """One member and its folder; `duties` lives until it is killed."""
+
+    def __init__(self, world, swarm, folder, number):
+        self.world, self.swarm, self.folder, self.number = world, swarm, folder, number
+        folder.mkdir()
+        onion = Onion(folder / "onion", length=256)
+        self.member = world.member(swarm, stake=0)
+        with world.at_once():
+            chain, me = world.chain, self.member
+            for role, function, *args in (
+                ("beacon", "setTip", me.key, onion.tip),
+                ("credit", "faucet", 200 * 10**18),
+                ("credit", "approve", chain.address("vault"), 200 * 10**18),
+                ("vault", "stake", me.key, 200 * 10**18, CLASS),
+            ):
+                chain.send(me.secret, role, function, *args)
+        self.round, self.last, self.deaths = 0, BASE, 0
+        self.start()
+
+    def start(self):
+        """What a new process does."""
+        schedule, clock = schedule_of(self.swarm.terms), Clock(local=lambda: self.world.chain.head().time)
+        self.clock = clock
+        store = BlobStore(self.folder / "blobs", 2**20)
+        self.recorder = Recorder(
+            self.folder / "proof", self.swarm.id, self.member.peer, self.member.address, CLASS, store, lambda: schedule.epoch_at(clock.now())
+        )
+        self.recorder.resume(self.round, self.last, 0)
+        seeds = EpochSeeds(self.folder / "seeds.json", bytes(32), lambda: schedule.epoch_at(clock.now()))
+        swarm = type(self.swarm)(Chain(self.world.link, timeout_s=5.0), self.swarm.id)
+        parts = (schedule, clock, self.recorder, seeds, FakeDesk(), Onion(self.folder / "onion", length=256), self.folder)
+        self.duties = Duties(swarm.chain, swarm, self.member.key, self.member.session, *parts, list, say=lambda text: None)
+
+    def learn(self):
+        """One recorded step."""
+        none, after = bytes(32), keys.keccak(self.last)
+        self.round += 1
+        head = (self.swarm.id, self.member.peer, 0, none, 0, leaves.LEARN, self.round, 0)
+        leaf = Leaf(*head, self.last, none, none, none, CLASS, 0, 1, 1, 100, none, after)
+        self.recorder.add(leaf, b"g" * 32, self.recorder.store.put(b"state"), [], True)
+        self.last = after
+        self.recorder.confirm()
+
+
+def hazard(monkeypatch):
+    """Arm a kill at the n-th dangerous line from now, before or after it; unarmed lines just run."""
+    armed = {"left": None, "after": False}
+
+    def dangerous(real):
+        def call(*args, **kwargs):
+            if armed["left"] is None:
+                return real(*args, **kwargs)
+            armed["left"] -= 1
+            if armed["left"] > 0:
+                return real(*args, **kwargs)
+            armed["left"] = None
+            if armed["after"]:
+                real(*args, **kwargs)
+            raise Killed
+
+        return call
+
+    from swarm.chain.rpc import Rpc
+
+    monkeypatch.setattr(disk, "replace", dangerous(disk.replace))
+    monkeypatch.setattr(Rpc, "call", dangerous(Rpc.call))
+    return armed
+
+
+@pytest.mark.timeout(300)
+def test_fifty_kills_double_no_commitment_and_cost_no_honest_peer_anything(tmp_path, monkeypatch):
+    rng = random.Random(7)
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        armed = hazard(monkeypatch)
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        end = swarm.end(EPOCHS) + 400
+        while (now := world.chain.head().time) < end:
+            if now < swarm.end(EPOCHS) - 60:
+                for peer in peers:
+                    peer.learn()
+            for peer in peers:
+                if sum(p.deaths for p in peers) < KILLS:
+                    armed.update(left=rng.randint(1, 40), after=rng.random() < 0.5)
+                try:
+                    peer.duties.turn()
+                except Killed:
+                    peer.deaths += 1
+                    armed["left"] = None
+                    peer.start()
+                    peer.duties.turn()
+                armed["left"] = None
+            world.skip(5)
+        deaths = sum(peer.deaths for peer in peers)
+        assert deaths >= KILLS, f"only {deaths} kills hit anything"
+
+        events = Scanner(world.chain, ("ledger", "vault", "court")).scan().new
+        committed = Counter((e.values["key"], e.values["epoch"]) for e in events if e.name == "Committed")
+        assert set(committed.values()) == {1}, "an epoch was committed twice"
+        on_time = {(e.values["key"], e.values["epoch"]) for e in events if e.name == "Committed" and not e.values["late"]}
+        settled = {(e.values["key"], e.values["epoch"]) for e in events if e.name == "Settled"}
+        assert {epoch for _, epoch in committed} >= set(range(EPOCHS - 1))
+        assert len(on_time) >= 3 * (EPOCHS - 1) and on_time <= settled, "a commitment was lost, or an honest epoch earned nothing"
+        slashed = [(e.values["reason"], e.values["amount"]) for e in events if e.name == "Slashed" and e.values["amount"]]
+        assert not slashed, f"honest peers were slashed: {slashed}"
