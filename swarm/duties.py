@@ -26,7 +26,7 @@ from swarm.chain.outbox import Goal, Intent, Outbox
 from swarm.chain.values import Outcome, Phase, Verdict
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import ChainError
-from swarm.keys import address_of, checksum
+from swarm.keys import address_of, checksum, keccak
 from swarm.proof import odds
 from swarm.proof.ballots import Ballot, Ballots, name, new_salt
 from swarm.proof.desk import Audit, Commitment, Desk, Opening
@@ -37,6 +37,8 @@ from swarm.proof.schedule import Clock, Schedule
 TURN_S = 1.0
 LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
+REPORT_S = 3  # between two members that may report the same absence
+REPORTED = 64  # members looked at for absences in an epoch
 CLOSED_KEPT = 64  # cases remembered after they were settled
 UNBONDING_EPOCHS = 20  # over which the printed odds add up
 
@@ -128,17 +130,18 @@ class Duties:
         self.clock.observe(head.time)
         now = head.time
         trouble: list[ChainError] = []
-        parts: list[Callable[[], None]] = [self._learn, lambda: self._commit(now), lambda: self._randomness(now)]
-        for part in (*parts, *(lambda case=case: self._serve(case, now) for case in list(self._cases.values())), self._pump):
+        duties = (self._learn, self._come_back, self._commit, self._randomness, self._report)
+        cases = [lambda now, case=case: self._serve(case, now) for case in self._cases.values()]
+        for part in (*duties, *cases, self._pump):
             try:
-                part()
+                part(now)
             except ChainError as error:  # what one question meets does not stop the others: deadlines pass
                 trouble.append(error)
         self._clean(now)
         if trouble:
             raise trouble[0]
 
-    def _pump(self) -> None:
+    def _pump(self, now: int) -> None:
         for moved in self.outbox.pump():
             self._tell(moved)
         if self.outbox.trouble:
@@ -159,12 +162,11 @@ class Duties:
             traceback.print_exception(error)
             self._bug = error
 
-    def _learn(self) -> None:
+    def _learn(self, now: int) -> None:
         """New members, commitments and seeds."""
         for event in self._scanner.scan().new:
             self._take(event)
-        present = self.schedule.epoch_at(self.clock.now())
-        for epoch in range(max(1, self.seeds.known), present + 1):
+        for epoch in range(max(1, self.seeds.known), self.schedule.epoch_at(now) + 1):
             seed = self.swarm.epoch_seed(epoch)
             if seed is not None:
                 self.seeds.learn(epoch, seed)
@@ -208,6 +210,14 @@ class Duties:
             self.say(f"epoch {number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")
         self.recorder.posted(number)
 
+    def _come_back(self, now: int) -> None:
+        """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
+        if self.swarm.stake(self.key).lapsed:
+            epoch = self.schedule.epoch_at(now)
+            goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
+            if self._send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
+                self.say("a duty was missed: this peer has paid for an absence and comes back into the draws")
+
     def _randomness(self, now: int) -> None:
         """Show this member's link for R(e) while its window is open."""
         if self.chain.beacon_kind != "commit-reveal":
@@ -225,6 +235,21 @@ class Duties:
                     until = self.schedule.beacon_until(epoch)
                     self._send(f"reveal {epoch + 1}", "reveal", "beacon", [self.key, epoch + 1, link], until, goal)
             self._sent.add(f"reveal {epoch + 1}")
+
+    def _report(self, now: int) -> None:
+        """Charge members that kept back their share of the randomness. One at a time reports, in an order drawn per epoch; the others step in."""
+        if self.chain.beacon_kind != "commit-reveal":
+            return
+        for epoch in self._between(now, self.schedule.beacon_until, self.schedule.audit_until):
+            order = sorted(self._members, key=lambda key: keccak(key, epoch.to_bytes(4, "big")))
+            turn = order.index(self.key) if self.key in self._members else len(order)
+            if f"report {epoch}" in self._sent or now < self.schedule.beacon_until(epoch) + REPORT_S * turn:
+                continue
+            self._sent.add(f"report {epoch}")
+            for key in order[:REPORTED]:
+                if key != self.key and self.chain.read("beacon", "missed", key, epoch + 1) and not self.swarm.stake(key).lapsed:
+                    goal = Goal(contract="vault", function="stakeOf", args=[key], field="lapsed")
+                    self._send(f"forfeit {epoch + 1} {key.hex()[:16]}", "forfeit", "vault", [key, epoch + 1], self.schedule.end(epoch + 1), goal)
 
     def _serve(self, case: _Case, now: int) -> None:
         """Everything that this node owes to one case now."""
@@ -344,9 +369,10 @@ class Duties:
         latest = self.schedule.epoch_at(now)
         return [epoch for epoch in range(max(0, latest - 4), latest + 1) if opens(epoch) <= now < closes(epoch)]
 
-    def _send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> None:
+    def _send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> bool:
+        """Put a transaction into the outbox; False where it lies there already, or has been done."""
         intent = Intent(id=id, contract=contract, function=function, args=args, account=self.account, deadline=deadline, goal=goal, lane=lane or id)
-        self.outbox.add(intent)
+        return self.outbox.add(intent)
 
     def _tell(self, intent: Intent) -> None:
         if intent.state == "dropped":

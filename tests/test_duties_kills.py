@@ -154,3 +154,20 @@ def test_fifty_kills_double_no_commitment_and_cost_no_honest_peer_anything(tmp_p
         assert len(on_time) >= 3 * (EPOCHS - 1) and on_time <= settled, "a commitment was lost, or an honest epoch earned nothing"
         slashed = [(e.values["reason"], e.values["amount"]) for e in events if e.name == "Slashed" and e.values["amount"]]
         assert not slashed, f"honest peers were slashed: {slashed}"
+
+
+def test_a_peer_that_was_away_pays_once_and_comes_back_by_itself(tmp_path):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        away = peers[2]
+        while (now := world.chain.head().time) < swarm.end(5):
+            for peer in peers:
+                if peer is away and swarm.end(0) < now < swarm.end(3):
+                    continue
+                peer.learn()
+                peer.duties.turn()
+            world.skip(5)
+        stake = swarm.stake(away.member.key)
+        assert not stake.lapsed and 198 * 10**18 <= stake.active < 200 * 10**18, "absent for two epochs: at most 1 % in all, and back"
