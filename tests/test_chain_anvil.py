@@ -89,6 +89,19 @@ def test_contracts_that_a_kill_took_come_back_at_the_same_addresses(tmp_path):
         assert again == world.link and Chain(again).check()
 
 
+def test_a_restart_that_fails_is_tried_again(tmp_path, monkeypatch):
+    local = Anvil(tmp_path)
+    local.start()
+    os.kill(local.pid, 9)
+    local._process.wait()
+    monkeypatch.setattr(anvil, "START_S", 1.0)
+    now = time.monotonic() + 100
+    with socket.create_server(("127.0.0.1", local.note.port)):  # somebody has taken the port meanwhile
+        assert "tried again" in local.watch(now)
+    assert "started again" in local.watch(now + 100) and local.rpc.call("eth_chainId")
+    local.stop()
+
+
 def test_a_chain_that_keeps_ending_is_given_up(tmp_path, monkeypatch):
     local = Anvil(tmp_path)
     local.start()

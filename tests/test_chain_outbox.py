@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -315,6 +316,27 @@ def test_an_empty_account_says_how_to_fund_it(world, swarm, member, tmp_path):
     world.anvil.fund(keys.address_of(poor), WEI)
     pump(box, lambda: state(box) == "mined")
     assert box.trouble == ""
+
+
+def test_an_empty_account_does_not_stop_the_others(world, giver, tmp_path):
+    poor, target = keys.new_secret(), keys.checksum(os.urandom(20))
+    box = Outbox(tmp_path / "outbox.json", world.chain, [poor, giver])
+    account = keys.checksum(keys.address_of(poor))
+    box.add(Intent(id="x", contract="credit", function="faucet", args=[1], account=account, deadline=FAR))
+    box.add(pay(giver, target, 0))
+    box.pump()
+    assert [state(box, 0), state(box, 1)] == ["waiting", "flying"] and account in box.trouble
+
+
+def test_two_hands_on_one_key_both_get_through(world, giver):
+    """A command line and a node send for one account at the same moment: the loser of the place takes the next."""
+    target = keys.checksum(os.urandom(20))
+    threads = [threading.Thread(target=lambda wei=wei: Chain(world.link).send(giver, "credit", "transfer", target, wei)) for wei in (1, 2, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert paid(world, target) == 7
 
 
 def test_gas_is_asked_for_on_a_local_chain_only(world, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -235,16 +236,49 @@ def test_connections_of_one_address_are_bounded(door, monkeypatch):
     assert Rpc(door.url).call("eth_chainId")
 
 
-def test_calls_of_one_address_are_bounded(door, monkeypatch):
-    monkeypatch.setattr(proxy, "BURST", 10.0)
-    monkeypatch.setattr(proxy, "RATE", 5.0)
+def stranger(monkeypatch, world, **limits) -> Proxy:
+    """A door with other limits, to which everyone is a stranger."""
     monkeypatch.setattr(proxy, "_loopback", lambda address: False)
-    rpc = Rpc(door.url)
+    for name, value in limits.items():
+        monkeypatch.setattr(proxy, name, value)
+    door = Proxy(world.anvil.url)
+    door.start()
+    return door
+
+
+def test_calls_of_one_address_are_bounded(world, monkeypatch):
+    door = stranger(monkeypatch, world, BURST=10.0, RATE=5.0)
+    client = Rpc(door.url)
     with pytest.raises(RpcError, match="calls a second"):
         for _ in range(12):
-            rpc.call("eth_chainId")
+            client.call("eth_chainId")
     time.sleep(0.5)
-    assert rpc.call("eth_chainId")
+    assert client.call("eth_chainId")
+    door.stop()
+
+
+def test_transactions_of_one_address_are_bounded(world, monkeypatch):
+    door = stranger(monkeypatch, world, SENDS_AT_ONCE=2.0)
+    client = Rpc(door.url)
+    for said in ("ecode", "ecode", "transactions a second"):  # none of these can be decoded: a failed one counts
+        with pytest.raises(RpcError, match=said):
+            client.call("eth_sendRawTransaction", "0x1234")
+    assert client.call("eth_chainId")
+    door.stop()
+
+
+def test_one_address_cannot_keep_the_whole_chain_busy(world, monkeypatch):
+    door = stranger(monkeypatch, world, PER_ADDRESS_BUSY=2)
+    endless = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"data": "0x5b5f56", "gas": hex(filter.MAX_GAS)}, "latest"]}  # while True
+    answers: list[dict] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(door, endless))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    refused = [answer for answer in answers if "at once from one address" in answer["error"]["message"]]
+    assert refused and len(refused) < 6 and Rpc(door.url).call("eth_chainId")
+    door.stop()
 
 
 def test_an_answer_that_is_too_large_is_refused(world, monkeypatch):

@@ -152,8 +152,11 @@ class Anvil:
         if self._failures > FAILURES:
             raise ChainError(f"the local chain ended {FAILURES} times in a row (code {code})", f"its log is {self.folder / LOG}")
         self._start_at, self._copied = now + 2.0 ** (self._failures - 1), now
-        self._launch()
-        self.fund(keys.address_of(self.purse), 1_000_000 * WEI)
+        try:
+            self._launch()
+            self.fund(keys.address_of(self.purse), 1_000_000 * WEI)
+        except ChainError as error:
+            return f"{error}; it is tried again"
         return f"the local chain ended (code {code}) and was started again: what was not yet on disk is sent again"
 
     def _launch(self) -> None:

@@ -123,9 +123,12 @@ class Outbox:
         try:
             head = self.chain.head()
             for intent in self._heads():
-                self._step(intent, head.number, head.time)
-        except ChainError as error:  # an empty balance, or no answer: it would be the same for the others
-            self.trouble = f"{error} ({error.hint})" if isinstance(error, ChainRefused) else str(error)
+                try:
+                    self._step(intent, head.number, head.time)
+                except ChainRefused as error:  # of this account, such as an empty balance: the others go on
+                    self.trouble = f"{error} ({error.hint})"
+        except ChainError as error:  # no answer: it would be the same for the others
+            self.trouble = str(error)
         return self._moved
 
     def _heads(self) -> list[Intent]:

@@ -31,7 +31,8 @@ MAX_BATCH = 20
 READ_S, IDLE_S, WRITE_S = 10.0, 30.0, 20.0
 CONNECTIONS, PER_ADDRESS = 256, 32
 RATE, BURST = 100.0, 300.0  # calls a second of one address, and at once
-THREADS = 4
+SENDS, SENDS_AT_ONCE = 1.0, 40.0  # transactions of one address a second, and at once: what is in blocks is kept for ever
+THREADS, PER_ADDRESS_BUSY = 16, 4  # calls that the chain works on at once; a call that only reads may take it a second
 GRANTS = 256  # gas grants an hour
 GRANT_WEI, LOW_WEI = 10 * 10**18, 10**18
 _REFUSED, _INVALID = -32601, -32600
@@ -49,7 +50,8 @@ class Proxy:
         self._thread: threading.Thread | None = None
         self._pool = ThreadPoolExecutor(THREADS, "proxy")
         self._open: Counter[str] = Counter()
-        self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._busy: Counter[str] = Counter()
+        self._calls_left, self._sends_left = _Allowance(RATE, BURST), _Allowance(SENDS, SENDS_AT_ONCE)
         self._grants: deque[float] = deque()
 
     @property
@@ -139,9 +141,14 @@ class Proxy:
         number = number if type(number) is int or (type(number) is str and len(number) <= 64) else None
         if type(value) is not dict or "method" not in value:
             return _error(number, _INVALID, "this is not a JSON-RPC call")
-        if not self._affords(address, time.monotonic()):
-            return _error(number, -32005, f"more than {RATE:.0f} calls a second from one address")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pass, number, value["method"], value.get("params", []))
+        if not _loopback(address) and (why := self._exceeds(address, value["method"], time.monotonic())):
+            return _error(number, -32005, why)
+        self._busy[address] += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._pass, number, value["method"], value.get("params", []))
+        finally:
+            self._busy[address] -= 1
+            self._busy += Counter()
 
     def _pass(self, number: Any, method: Any, params: Any) -> bytes:
         """Ask the chain, in a thread."""
@@ -170,15 +177,31 @@ class Proxy:
         self._fund(bytes.fromhex(who[2:]), GRANT_WEI)
         return True
 
-    def _affords(self, address: str, now: float) -> bool:
-        """Take one call out of the address's allowance, if there is one left. Nodes of this machine share an address and are not counted."""
-        if _loopback(address):
-            return True
-        left, at = self._allowance.pop(address, (BURST, now))
-        left = min(BURST, left + (now - at) * RATE)
-        self._allowance[address] = (max(0.0, left - 1), now)
-        if len(self._allowance) > 4 * CONNECTIONS:
-            self._allowance.popitem(last=False)
+    def _exceeds(self, address: str, method: Any, now: float) -> str:
+        """Which limit one more call of this address would break; nodes of this machine share an address and have none."""
+        if self._busy[address] >= PER_ADDRESS_BUSY:
+            return f"more than {PER_ADDRESS_BUSY} calls at once from one address"
+        if not self._calls_left.take(address, now):
+            return f"more than {RATE:.0f} calls a second from one address"
+        if method == "eth_sendRawTransaction" and not self._sends_left.take(address, now):
+            return f"more than {SENDS:.0f} transactions a second from one address"
+        return ""
+
+
+class _Allowance:
+    """So many a second for each address, and a store of `most` to begin with."""
+
+    def __init__(self, rate: float, most: float):
+        self._rate, self._most = rate, most
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str, now: float) -> bool:
+        """Take one, if there is one left."""
+        left, at = self._left.pop(address, (self._most, now))
+        left = min(self._most, left + (now - at) * self._rate)
+        self._left[address] = (left - 1 if left >= 1 else left, now)
+        if len(self._left) > 4 * CONNECTIONS:
+            self._left.popitem(last=False)
         return left >= 1
 
 
