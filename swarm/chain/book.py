@@ -80,7 +80,7 @@ class Commitment:
         elif event.name == "PanelDrawn":
             self._rolls[level] = said["roll"]
             for auditor in said["panel"]:
-                self._vote(level, auditor)
+                self.votes.setdefault((level, said["roll"], auditor), Vote(level, said["roll"], auditor))
         elif event.name == "VerdictCommitted":
             self._vote(level, said["auditorKey"], sealed=True)
         elif event.name == "VerdictRevealed":

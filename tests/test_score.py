@@ -1,0 +1,438 @@
+"""The participation score: the formula alone, an epoch on a real chain with real contracts, and the commands that show it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from types import SimpleNamespace
+
+import pytest
+from chains import BASE, CLASS, Member, running
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm import cli, errors, explanation, keys, recipe, runs, score, witness
+from swarm.chain.book import Book
+from swarm.chain.values import WEI, Reason, Verdict
+from swarm.explanation import WHY
+from swarm.names import name_of
+from swarm.network.store import digest_of
+from swarm.proof import epoch as epochs
+from swarm.proof.epoch import Epoch
+from swarm.proof.leaf import Leaf
+from swarm.score import Parts, work
+from swarm.witness import Hearing
+
+MOST = 3000  # units that count in an epoch
+TIMES = dict(epoch=3000, grace=2000, beacon=200, audit=600, reveal=600, challenge=300, unbonding=10**6, ring=16)
+shares = st.fractions(0, 1)
+units = st.integers(0, 10**20)
+
+
+# ---- the formula
+
+
+@given(st.builds(Parts, shares, shares, shares, shares, shares))
+def test_a_score_is_exact_bounded_and_rounded_down_once(parts):
+    by_hand = 500 * parts.W + 200 * parts.J + 150 * parts.F + 100 * parts.E + 50 * parts.U
+    assert parts.exact == by_hand and 0 <= parts.score <= 1_000_000
+    assert Fraction(parts.score, 1000) <= by_hand < Fraction(parts.score + 1, 1000)
+
+
+@given(st.lists(units, min_size=1, max_size=6), st.integers(1, 2**64 - 1))
+def test_several_peers_earn_what_one_with_all_their_units_would(split, most):
+    together = work(sum(split), most)
+    assert 0 <= together <= 1 and together <= sum(work(part, most) for part in split)
+    assert Parts(W=together).score == Parts(W=work(sum(reversed(split)), most)).score
+
+
+@given(st.lists(units, min_size=1, max_size=6), st.integers(1, 2**64 - 1))
+def test_work_never_falls_when_units_are_added(parts, most):
+    assert work(sum(parts), most) >= work(sum(parts[1:]), most)
+
+
+@given(st.integers(0, 50), st.integers(0, 50))
+def test_uptime_needs_three_others_or_all_there_are(others, by):
+    heard = Hearing(others, tuple(bytes([n]) for n in range(min(by, others))))
+    assert heard.needed == min(3, others) and 0 <= heard.share <= 1
+    assert (heard.share == 1) == (others > 0 and len(heard.by) >= min(3, others))
+    assert heard.share == 0 or heard.share == min(Fraction(1), Fraction(len(heard.by), min(3, others)))
+
+
+def test_weights_and_known_values():
+    assert sum(score.WEIGHTS.values()) == 100
+    assert Parts(1, 1, 1, 1, 1).score == 1_000_000 and Parts().score == 0
+    assert score.points(Parts(W=Fraction(2, 3), U=Fraction(1, 3)).score) == "350.000"
+    assert score.points(Parts(W=Fraction(1, 3)).score) == "166.666"  # 166.666...: down, not to the nearest
+    assert score.points(7) == "0.007"
+
+
+def test_every_reason_has_a_sentence():
+    assert set(WHY) == set(Reason) and all(bool(WHY[reason]) == (reason != Reason.NONE) for reason in Reason)
+
+
+def test_blobs_in_folders_are_checked_by_digest_and_size(tmp_path):
+    (tmp_path / "one").mkdir()
+    good, digest = tmp_path / "two", digest_of(b"blob")
+    good.mkdir()
+    (tmp_path / "one" / digest.hex()).write_bytes(b"else")
+    find = witness.in_folders([tmp_path / "one", tmp_path / "none", good])
+    assert find(digest, 100) is None
+    (good / digest.hex()).write_bytes(b"blob")
+    assert find(digest, 4) == b"blob" and find(digest, 3) is None
+    assert witness.either(lambda digest, limit: None, find)(digest, 4) == b"blob"
+
+
+def test_a_network_that_has_no_blob_says_none():
+    def refuse(digest, limit, peers=None, timeout=0.0):
+        raise errors.NetworkError("nobody")
+
+    assert witness.over_network(SimpleNamespace(fetch=refuse))(bytes(32), 10) is None
+    assert witness.over_network(SimpleNamespace(fetch=lambda *args: b"x"))(bytes(32), 10) == b"x"
+
+
+# ---- one epoch on a real chain
+
+
+@dataclass
+class Town:
+    """A swarm whose epoch 0 is over: who is who, its blobs by digest, and where they should lie for the commands."""
+
+    world: object
+    swarm: object
+    people: dict[str, Member]
+    blobs: dict[bytes, bytes]
+
+    def book(self) -> Book:
+        return Book(self.world.chain, self.swarm.id)
+
+    def find(self, digest: bytes, limit: int) -> bytes | None:
+        return self.blobs.get(digest)
+
+    def scores(self, epoch: int = 0, blobs=None) -> dict[str, score.Score]:
+        names = {member.address: name[0] for name, member in self.people.items()}
+        return {names[each.operator]: each for each in score.of_epoch(self.book(), epoch, blobs or self.find)}
+
+
+def enrol(world, swarm, member: Member, stake: int) -> Member:
+    """Register and enter an operator's peer; with `stake` it also gets weight."""
+    member = replace(member, key=swarm.key(member.address, member.peer), tips=[])
+    sends = [("registry", "register", swarm.id, member.peer, member.agent), ("ledger", "enter", swarm.id, member.address, member.peer)]
+    if stake:
+        sends += [("credit", "faucet", stake), ("credit", "approve", world.chain.address("vault"), stake)]
+        sends += [("vault", "stake", member.key, stake, CLASS)]
+    for role, function, *args in sends:
+        world.chain.send(member.secret, role, function, *args)
+    return member
+
+
+def an_epoch(swarm, member: Member, number: int, first: bytes, total: int, heard: list[Member]) -> Epoch:
+    """Records of two steps of `total` units together, with made-up roots in between."""
+    roots = [first, keys.keccak(b"middle", member.key), keys.keccak(b"last%d" % number, member.key)]
+    zero = bytes(32)
+
+    def leaf(step: int, units: int) -> Leaf:
+        head = (swarm.id, member.peer, number, zero, step, 0, step + 1, 0, roots[step])
+        return Leaf(*head, zero, zero, zero, CLASS, 0, 1, 1, units, zero, roots[step + 1])
+
+    names = tuple(sorted(other.peer for other in heard))
+    return Epoch(swarm.id, member.peer, member.address, number, (leaf(0, total // 2), leaf(1, total - total // 2)), (zero, zero), names)
+
+
+def commit(town: Town, who: str, epoch: Epoch, kept: bool = True, root: bytes | None = None) -> dict:
+    """Commit an epoch; returns the header. `kept`: its blob is public."""
+    member, units = town.people[who], min(epoch.units, MOST)
+    fields = (member.key, epoch.number, 2, units, root or epoch.root, epoch.last, epoch.digest)
+    town.world.chain.send(member.session, "ledger", "commit", *fields)
+    if kept:
+        town.blobs[epoch.digest] = epoch.pack()
+    names = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
+    return dict(zip(names, (*fields[:5], epoch.first, *fields[5:]), strict=True))
+
+
+def audited(town: Town, headers: list[dict]) -> None:
+    """Every seat of every panel says ok; ends in the challenge window. The chain is in the audit phase at the start."""
+    chain, by_key = town.world.chain, {member.key: member for member in town.people.values()}
+    salt, ballots = bytes(32), []
+    for header in headers:
+        for key in town.swarm.panel(header["key"], header["epoch"]):
+            auditor = by_key[key]
+            where = (header["key"], header["epoch"], 0)
+            said = (int(Verdict.OK), 0, keys.keccak(b"value"), salt)
+            chain.send(auditor.session, "court", "commitVerdict", key, *where, chain.read("court", "verdictHash", auditor.address, *where, *said))
+            ballots.append((auditor, key, header, said))
+    to(town, town.swarm.times(0)[1])
+    for auditor, key, header, said in ballots:
+        chain.send(auditor.session, "court", "revealVerdict", key, header, 0, *said)
+
+
+def to(town: Town, moment: int) -> None:
+    """Move the chain's time on."""
+    if (wait := moment + 1 - town.world.chain.head().time) > 0:
+        town.world.skip(wait)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("score")) as world, world.at_once():
+        yield world
+
+
+@pytest.fixture(scope="module")
+def town(world) -> Town:
+    """a: audited. b: its blob is lost, nobody audits it. c, C: two peers of one operator, audited. d: committed another root than its blob has.
+
+    x has entered a's peer id before, y b's after the commitments. a commits epoch 1 too late, b epoch 2 in time.
+    """
+    swarm = world.swarm(faucet=False, maxUnits=MOST, **TIMES)
+    town = Town(world, swarm, {}, {})
+    for name in "abcd":
+        town.people[name] = world.member(swarm)
+    a, b, c, d = (town.people[name] for name in "abcd")
+    second = town.people["cc"] = enrol(world, swarm, replace(c, peer=keys.keccak(b"second"), session=world.account()), 200 * WEI)
+    town.people["x"] = enrol(world, swarm, replace(a, secret=world.account(), session=world.account()), 0)
+    world.to_window(swarm, 0)
+    made = {
+        "a": commit(town, "a", an_epoch(swarm, a, 0, BASE, 1000, [b, second])),
+        "b": commit(town, "b", an_epoch(swarm, b, 0, BASE, 900, [a, c]), kept=False),
+        "c": commit(town, "c", an_epoch(swarm, c, 0, BASE, 2000, [a, c])),
+        "cc": commit(town, "cc", an_epoch(swarm, second, 0, BASE, 2500, [b])),
+        "d": commit(town, "d", an_epoch(swarm, d, 0, BASE, 700, [a, b, c]), root=keys.keccak(b"another")),
+    }
+    town.people["y"] = enrol(world, swarm, replace(b, secret=world.account(), session=world.account()), 0)
+    to(town, swarm.times(0)[0])
+    audited(town, [made["a"], made["c"], made["cc"]])
+    to(town, swarm.end(1) + TIMES["grace"])
+    late = an_epoch(swarm, a, 1, made["a"]["last"], 1, [b])
+    world.chain.send(a.session, "ledger", "commitLate", a.key, 1, 2, late.root, late.last, late.digest)
+    to(town, swarm.end(2))
+    commit(town, "b", an_epoch(swarm, b, 2, made["b"]["last"], 30, []))
+    for header in made.values():
+        world.chain.send(a.secret, "court", "finalize", header)
+        world.chain.send(a.secret, "ledger", "settle", header)
+    return town
+
+
+def test_a_settled_epoch_is_scored_to_the_digit(town):
+    found = town.scores()
+    assert list(found) == ["a", "b", "c", "d"]  # neither squatter
+    assert {name: each.score for name, each in found.items()} == {"a": 183_333, "b": 33_333, "c": 516_666, "d": 0}
+    assert found["a"].parts == Parts(W=Fraction(1, 3), U=Fraction(1, 3)) and found["a"].hearing.others == 3
+    assert found["b"].parts == Parts(U=Fraction(2, 3)) and len(found["b"].hearing.by) == 2
+    assert found["c"].units == 4500 and found["c"].parts.W == 1 and len(found["c"].commitments) == 2
+    assert all(each.final for each in found.values())
+    assert [made.ending.reason for each in found.values() for made in each.commitments] == [0, Reason.UNAUDITED, 0, 0, Reason.UNAUDITED]
+
+
+def test_two_computations_give_the_same_and_need_only_chain_and_blobs(town):
+    first, again = town.scores(), town.scores()
+    assert first == again and first is not again
+    values = [[explanation.of(book, each) for each in score.of_epoch(book, 0, town.find)] for book in (town.book(), town.book())]
+    assert values[0] == values[1]
+
+
+def test_the_transaction_is_the_one_that_settled(town, world):
+    (made,) = town.scores()["a"].commitments
+    receipt = world.chain.rpc.call("eth_getTransactionReceipt", "0x" + made.ending.tx.hex())
+    names = [event.name for log in receipt["logs"] if (event := world.chain.abi("ledger").event(log)) is not None]
+    assert "Settled" in names and int(receipt["status"], 16) == 1
+    assert world.chain.read("ledger", "unitsOf", town.people["a"].key) == made.ending.units == 1000
+
+
+def test_blobs_that_are_missing_or_wrong_count_as_not_heard_and_are_named(town):
+    seen = town.scores()["a"].hearing
+    said = {each.made.member.operator: each.why for each in seen.silent}
+    assert said[town.people["b"].address] == "unavailable"
+    assert "refused" in said[town.people["d"].address] and "root" in said[town.people["d"].address]
+    nothing = town.scores(blobs=lambda digest, limit: None)
+    assert nothing["a"].score == 166_666 and len(nothing["a"].hearing.silent) == 4
+    assert town.scores(blobs=lambda digest, limit: b"forged")["a"].score == 166_666
+
+
+def test_a_blob_that_turns_up_counts(town):
+    b, a, c = (town.people[name] for name in "bac")
+    lost = an_epoch(town.swarm, b, 0, BASE, 900, [a, c])
+    found = town.scores(blobs=lambda digest, limit: lost.pack() if digest == lost.digest else town.find(digest, limit))
+    assert found["a"].score == 200_000 and found["c"].score == 533_333
+
+
+def test_a_foreign_peer_id_gains_nothing_and_takes_nothing(town):
+    found = town.scores()
+    assert {"x", "y"} & set(found) == set()
+    assert found["a"].parts.U and found["b"].parts.U  # a's id is contested and its work verified; y came too late to contest b's
+
+
+def test_late_and_open_commitments(town):
+    late = town.scores(1)["a"]
+    assert late.final and late.score == 0 and late.hearing.others == 0
+    book = town.book()
+    assert explanation.why_not(book, late.commitments[0]) == explanation.LATE
+    still = town.scores(2)["b"]
+    assert not still.final and still.score is None
+    assert "commit window is open" in explanation.why_not(book, still.commitments[0])
+    assert explanation.row(book, still)["score"] is None and explanation.of(book, still)["formula"].endswith("so far")
+
+
+def test_totals_add_final_scores_only(town):
+    book = town.book()
+    every = [each for epoch in book.epochs for each in score.of_epoch(book, epoch, town.find)]
+    first, second, third, last = score.totals(every)
+    assert (first.operator, first.score, first.units, first.epochs) == (town.people["c"].address, 516_666, 4500, 1)
+    assert (second.score, second.epochs) == (183_333, 2) and (third.score, third.epochs) == (33_333, 1) and last.score == 0
+
+
+def test_what_epochs_are_refused(town):
+    book = town.book()
+    for epoch, what in ((99, "there is no epoch 99 yet"), (book.swarm.epoch_at(book.now), "is not over yet")):
+        with pytest.raises(errors.InputError, match=what) as error:
+            explanation.require_over(book, epoch)
+        assert "epochs with commitments: 0-2" in error.value.hint
+    with pytest.raises(errors.InputError, match="no operator of this swarm is 'nobody'"):
+        explanation.operator_of(book, "nobody")
+    a = town.people["a"]
+    assert explanation.operator_of(book, name_of(a.address, a.peer)) == explanation.operator_of(book, "0x" + a.address.hex()) == a.address
+
+
+# ---- the commands
+
+
+@pytest.fixture
+def run(town, tmp_path, monkeypatch):
+    """A run folder of this swarm whose peers hold the blobs."""
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+    return a_run(town, tmp_path / "runs" / "local-1", recipe.load("local", []))
+
+
+def a_run(town: Town, folder, rules) -> runs.Run:
+    found = runs.begin(rules).model_copy(update={"swarm": town.swarm.id.hex()})
+    run = runs.Run.create(folder, found)
+    run.keep_recipe(rules)
+    run.unlock()
+    town.world.link.save(run.chain)
+    for index, (digest, data) in enumerate(town.blobs.items()):
+        store = run.peer(index) / "network" / "blobs"
+        store.mkdir(parents=True)
+        (store / digest.hex()).write_bytes(data)
+    return run
+
+
+def command(capsys, *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    capsys.readouterr()
+    code = 0
+    try:
+        with errors.boundary():
+            cli.app(args=list(words), prog_name="swarm")
+    except SystemExit as end:
+        code = int(end.code or 0)
+    return code, *capsys.readouterr()
+
+
+def test_score_shows_every_row_and_why_some_earned_nothing(capsys, town, run):
+    code, out, err = command(capsys, "score")
+    (line,) = [line for line in out.splitlines() if "183.333" in line]
+    a = town.people["a"]
+    assert code == 0 and err == "" and name_of(a.address, a.peer) in line and "0.333" in line and "1,000" in line
+    assert len([word for word in line.split() if len(word) == 66 and word.startswith("0x")]) == 1
+    assert WHY[Reason.UNAUDITED] in out and " open " in out and "none yet" in out
+    code, out, _ = command(capsys, "score", "--json", "--epoch", "0")
+    rows = json.loads(out)
+    assert [row["score"] for row in rows] == [183.333, 33.333, 516.666, 0.0]
+    again = [Parts(**{part: Fraction(text) for part, text in row["parts"].items()}).score / 1000 for row in rows]
+    assert again == [row["score"] for row in rows]
+    _, out, _ = command(capsys, "score", "--json", "--operator", name_of(a.address, a.peer))
+    assert {row["operator"] for row in json.loads(out)} == {keys.checksum(a.address)} and len(json.loads(out)) == 2
+
+
+def test_explain_reproduces_the_score_from_its_own_inputs(capsys, town, run):
+    code, out, _ = command(capsys, "explain", "0", "--json")
+    assert code == 0
+    for value in json.loads(out)["scores"]:
+        verified = sum(made["units_verified"] for made in value["commitments"])
+        heard = value["heard"]
+        exact = 1000 * (
+            Fraction(50, 100) * min(1, Fraction(verified, value["most_units"])) + Fraction(5, 100) * Fraction(len(heard["by"]), heard["needed"])
+        )
+        assert exact == Fraction(value["exact"]) and int(exact * 1000) == round(value["score"] * 1000)
+        assert value["formula"].endswith(f"= {value['score']:.3f}")
+        for made in value["commitments"]:
+            assert made["drawn"] == 2 == len(made["drawn_steps"]) and made["odds"]["one_step"] == 1.0
+            said = [vote["verdict"] for vote in made["audits"]]  # silent panels were drawn twice more
+            assert said == (["ok"] * 2 if made["units_verified"] else ["silent"] * 6)
+            assert made["settled"] and bool(made["why"]) == (not made["units_verified"])
+    code, out, _ = command(capsys, "explain", "0")
+    assert code == 0 and "1000 × (0.50 × 1000/3000 + 0.20 × 0 + 0.15 × 0 + 0.10 × 0 + 0.05 × 1/3) = 183.333" in out
+    assert explanation.NO_JUDGE in out and "is unavailable" in out and "T = 2 steps, q = 2 drawn" in out
+    assert "forging is seen with odds" in out and ": ok" in out and WHY[Reason.UNAUDITED] in out
+
+
+def test_explain_an_open_epoch_says_what_it_waits_for(capsys, run):
+    code, out, _ = command(capsys, "explain", "2")
+    assert code == 0 and "not closed: the commit window is open" in out and "no transaction yet" in out
+
+
+def test_leaderboard(capsys, town, run):
+    code, out, _ = command(capsys, "leaderboard")
+    c = town.people["c"]
+    assert code == 0 and out.splitlines()[1].split()[:2] == ["1", name_of(c.address, c.peer)] and "516.666" in out.splitlines()[1]
+    code, out, _ = command(capsys, "leaderboard", "--json")
+    assert [row["score"] for row in json.loads(out)] == [516.666, 183.333, 33.333, 0.0]
+
+
+def test_without_any_local_cache_the_output_is_the_same(capsys, town, run):
+    """Only the link to the chain, the run's own files and the blobs are left; then not even the folders the blobs lay in."""
+    words = (["score", "--json", "--epoch", "0"], ["explain", "0", "--json"], ["leaderboard", "--json"])
+    before = [command(capsys, *each)[1] for each in words]
+    for peer in run.peers:
+        for entry in peer.iterdir():
+            if entry.name != "network":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    other = run.peer(0) / "network" / "blobs"
+    for peer in run.peers[1:]:
+        for blob in (peer / "network" / "blobs").iterdir():
+            blob.rename(other / blob.name)
+        shutil.rmtree(peer)
+    assert [path.name for path in run.chain.iterdir()] == ["chain.json"]
+    assert [command(capsys, *each)[1] for each in words] == before
+
+
+def test_refusals_are_a_sentence_and_a_hint(capsys, town, run, tmp_path, monkeypatch):
+    def refused(*words: str) -> tuple[int, str]:
+        code, out, err = command(capsys, *words)
+        assert out == "" and err.count("error: ") == 1 and "hint: " in err and "Traceback" not in err
+        return code, err
+
+    assert refused("score", "--epoch", "99") == (2, refused("explain", "99")[1])
+    assert refused("explain", "0", "--operator", "nobody")[0] == 2
+    none = a_run(town, tmp_path / "none", recipe.load("local", ["proof.profile=none"]))
+    code, err = refused("score", "--run-dir", str(none.folder))
+    assert code == 2 and "has no chain" in err and "proof.profile = none" in err
+    stranger = a_run(Town(town.world, SimpleNamespace(id=b"\7" * 32), {}, {}), tmp_path / "stranger", recipe.load("local", []))
+    code, err = refused("leaderboard", "--run-dir", str(stranger.folder))
+    assert code == 2 and "is not on its chain yet" in err
+    (run.chain / "chain.json").unlink()
+    code, err = refused("score")
+    assert code == 2 and "has no chain yet" in err
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    town.world.link.at(f"http://127.0.0.1:{port}").save(run.chain)
+    code, err = refused("score")
+    assert code == 4 and f"127.0.0.1:{port}" in err
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path / "empty"))
+    code, err = refused("score")
+    assert code == 2 and "there is no run" in err
+
+
+@pytest.mark.parametrize("name", ["score", "explain", "leaderboard"])
+def test_help_has_an_example_and_the_exit_codes(capsys, name):
+    code, out, _ = command(capsys, name, "--help")
+    assert code == 0 and f"Example: swarm {name}" in " ".join(out.split()) and "Exit codes: 0 done" in out
+
+
+def test_the_epoch_blob_of_the_fixture_is_one_that_auditors_would_accept(town):
+    (data, *_) = town.blobs.values()
+    assert epochs.unpack(data, 2).pack() == data
