@@ -171,7 +171,7 @@ class Enrolment:
         if self.swarm.record().creator != bytes(20):
             return
         places = self.chain.link.contracts
-        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=True)
+        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=self.chain.link.embedded)
         self.chain.send(member.secret, "registry", "createSwarm", self.swarm.id, self.recipe.hash, hello.base, wanted, b"")
         self.say(f"swarm {self.swarm.id.hex()[:8]} is on chain {self.chain.link.chain_id}: epochs of {self.recipe.proof.epoch} s")
 
@@ -184,12 +184,22 @@ class Enrolment:
             if shown is None:
                 chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
             else:
-                invite = shown.shown_by(chain.link, self.swarm.id, member.address)
-                chain.send(member.secret, "registry", "registerInvited", self.swarm.id, member.peer, session, invite)
+                self._register_invited(member, session, shown)
         elif known != session:
             chain.send(member.secret, "registry", "setSession", self.swarm.id, member.peer, session)
         if known != session or not self._entered(key, session):
             chain.send(member.secret, "ledger", "enter", self.swarm.id, member.address, member.peer)
+
+    def _register_invited(self, member: Identity, session: bytes, shown: Voucher) -> None:
+        """Register with a voucher; without one where the chain will not have it: the work counts all the same, only draws have to be earned."""
+        invite = shown.shown_by(self.chain.link, self.swarm.id, member.address)
+        try:
+            self.chain.send(member.secret, "registry", "registerInvited", self.swarm.id, member.peer, session, invite)
+        except ChainRefused as error:
+            if not error.name.startswith("Invite"):
+                raise
+            self.say(f"the invite's voucher does not count ({error}): {member.name} is in no draw until work of its own is verified")
+            self.chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
 
     def _entered(self, key: bytes, session: bytes) -> bool:
         try:
@@ -221,7 +231,7 @@ class Enrolment:
             chain.send(member.secret, "vault", "setClass", key, machine)
         if now.paused:
             chain.send(member.secret, "vault", "resume", key)
-        if self.creates and member is self.members[0] and chain.read("vault", "treasuryOf", self.swarm.id) == 0:
+        if found.faucet and self.creates and member is self.members[0] and chain.read("vault", "treasuryOf", self.swarm.id) == 0:
             self._credits(member, TREASURY, found.faucet)
             chain.send(member.secret, "credit", "approve", chain.address("vault"), TREASURY)
             chain.send(member.secret, "vault", "fund", self.swarm.id, TREASURY)

@@ -1,9 +1,10 @@
 """An invite: the one string with which another machine joins a swarm.
 
-    os1_ base64url( msgpack [version, swarm, recipe hash, recipe blob, addresses] || first 4 bytes of its BLAKE3 )
+    os1_ base64url( msgpack [version, swarm, recipe hash, recipe blob, addresses, chain, voucher] || first 4 bytes of its BLAKE3 )
 
 `swarm` names the swarm on the wire, `recipe hash` its rules, `recipe blob` is the BLAKE3 digest under which any member
-serves the recipe's bytes, `addresses` are multiaddresses of members. An invite comes from anywhere: it is bounded before
+serves the recipe's bytes, `addresses` are multiaddresses of members; `chain` says where the swarm's contracts lie and `voucher` is a
+member's word for whoever joins with it, both nil where the swarm's steps are not proved. An invite comes from anywhere: it is bounded before
 it is decoded, every address must fit a short grammar, and whatever is wrong with it is one sentence.
 """
 
@@ -17,10 +18,12 @@ import msgpack
 from blake3 import blake3
 
 from swarm import addresses
+from swarm.chain.link import ChainLink
+from swarm.chain.voucher import Voucher
 from swarm.errors import InputError
 
 PREFIX = "os1_"
-VERSION = 1
+VERSION = 2
 MAX_CHARS = 4096
 MAX_ADDRESSES = 16
 _CHECKSUM = 4
@@ -35,6 +38,8 @@ class Invite:
     recipe_hash: bytes
     recipe_blob: bytes
     addresses: tuple[str, ...]
+    chain: ChainLink | None = None
+    voucher: Voucher | None = None
 
     def __post_init__(self) -> None:
         for name in ("swarm", "recipe_hash", "recipe_blob"):
@@ -48,7 +53,8 @@ class Invite:
 
     def text(self) -> str:
         """The string that people pass on."""
-        body = msgpack.packb([VERSION, self.swarm, self.recipe_hash, self.recipe_blob, list(self.addresses)])
+        chain, voucher = self.chain and self.chain.compact(), self.voucher and self.voucher.compact()
+        body = msgpack.packb([VERSION, self.swarm, self.recipe_hash, self.recipe_blob, list(self.addresses), chain, voucher])
         return PREFIX + base64.urlsafe_b64encode(body + blake3(body).digest(length=_CHECKSUM)).rstrip(b"=").decode()
 
     @property
@@ -83,6 +89,8 @@ def _unpack(body: bytes) -> Invite:
     version = value[0] if isinstance(value, list) and value and type(value[0]) is int else "unknown"
     if version != VERSION:
         raise InputError(f"the invite has version {version}; this program reads version {VERSION}", "update the older of the two programs")
-    if len(value) != 5 or not isinstance(value[4], list) or not all(type(entry) is str for entry in value[4]):
+    if len(value) != 7 or not isinstance(value[4], list) or not all(type(entry) is str for entry in value[4]):
         raise InputError("the invite does not have the form of an invite", _HINT)
-    return Invite(value[1], value[2], value[3], tuple(value[4]))
+    chain = None if value[5] is None else ChainLink.from_compact(value[5])
+    voucher = None if value[6] is None else Voucher.from_compact(value[6])
+    return Invite(value[1], value[2], value[3], tuple(value[4]), chain, voucher)

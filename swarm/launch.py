@@ -14,6 +14,8 @@ from pathlib import Path
 
 from swarm import heartbeat, runs
 from swarm import recipe as recipes
+from swarm.chain import link as links
+from swarm.chain.link import ChainLink
 from swarm.errors import IdentityError, InputError
 from swarm.heartbeat import Heartbeat
 from swarm.identity import Identity
@@ -31,6 +33,30 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
+class ChainChoice:
+    """Which chain a run uses, where that is not its own local one or the invite's. `stake` is in wei."""
+
+    rpc: str | None = None
+    contracts: Path | None = None
+    stake: int | None = None
+    accept_unaudited: bool = False
+    port: int = 0  # of the local chain's door
+
+    def link(self, folder: Path) -> ChainLink | None:
+        """The link that was chosen now, or at an earlier start of the run in `folder`; None where none was. Raises ChainRefused, InputError."""
+        if self.contracts is not None:
+            found = links.load(self.contracts)
+        elif (folder / links.FILE).exists() and not links.load(folder).embedded:
+            found = links.load(folder)
+        elif self.rpc is not None:
+            raise InputError("--rpc without --contracts", "name the file that `swarm chain deploy` wrote: it says where the contracts lie")
+        else:
+            return None
+        links.check_unaudited(found.chain_id, self.accept_unaudited)
+        return found.at(self.rpc) if self.rpc else found
+
+
+@dataclass(frozen=True)
 class Choices:
     """What a user decides about a run that no recipe does."""
 
@@ -38,6 +64,7 @@ class Choices:
     devices: tuple[str, ...] = ("auto",)
     limits: Limits = field(default_factory=Limits)
     network: NetworkChoice = field(default_factory=NetworkChoice)
+    chain: ChainChoice = field(default_factory=ChainChoice)
     allow_code: str | None = None
     recipe_folder: Path | None = None
     trusted: bool = True

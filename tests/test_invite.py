@@ -1,6 +1,7 @@
 """Invites: round trip, and every way in which a hostile one is refused with a sentence."""
 
 import base64
+import dataclasses
 
 import msgpack
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm import addresses, invite
+from swarm.chain.link import NAMES, ChainLink, Contracts
+from swarm.chain.voucher import Voucher
 from swarm.errors import InputError
 
 PEER = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
@@ -33,6 +36,40 @@ def test_an_invite_survives_its_text():
     assert len(GOOD.text()) < 300
 
 
+LINK = ChainLink(
+    url="http://127.0.0.1:8545",
+    chain_id=1_500_000_001,
+    contracts=Contracts(**{name: "0x" + f"{place:02x}" * 20 for place, name in enumerate(NAMES, 1)}),
+    embedded=True,
+)
+VOUCHER = Voucher(b"i" * 20, b"p" * 32, b"t" * 32, 1_900_000_000, b"v" * 65)
+
+
+def test_chain_and_voucher_travel_along():
+    whole = dataclasses.replace(GOOD, chain=LINK, voucher=VOUCHER)
+    assert invite.parse(whole.text()) == whole and len(whole.text()) < 900
+
+
+ANY = st.none() | st.integers(-5, 5) | st.binary(max_size=140) | st.text(max_size=40) | st.booleans()
+
+
+@given(st.recursive(ANY, lambda inner: st.lists(inner, max_size=6), max_leaves=8))
+def test_hostile_chains_and_vouchers_get_one_sentence(value):
+    for parts in ([value, None], [None, value], [LINK.compact(), value], [value, VOUCHER.compact()]):
+        try:
+            parsed = invite.parse(coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE], *parts]))
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            assert value is None and parsed.swarm == b"s" * 32
+
+
+def test_a_chain_elsewhere_than_http_is_refused():
+    for url in ("file:///etc/passwd", "http://a b", "javascript:1", "http://127.0.0.1:99999", "x" * 5000):
+        with pytest.raises(InputError):
+            invite.parse(coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE], [url, *LINK.compact()[1:]], None]))
+
+
 def test_scope_says_who_can_dial():
     assert addresses.scope(HERE) == "loopback" and GOOD.local
     assert addresses.scope(f"/ip4/192.168.1.4/tcp/1/p2p/{PEER}") == "private"
@@ -53,20 +90,20 @@ def test_scope_says_who_can_dial():
         (GOOD.text()[:30] + ("A" if GOOD.text()[30] != "A" else "B") + GOOD.text()[31:], "checksum"),
         (coded(b"\xc1"), "does not parse"),
         (coded(b"\x91" * 3000 + b"\x01"), "version|parse|at most"),
-        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "version 2"),
+        (coded([3, b"s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "version 3"),
         (coded([True, b"s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "version"),
         (coded("hello"), "version unknown"),
-        (coded([1, b"s" * 32]), "form"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [1]]), "form"),
-        (coded([1, b"s" * 31, b"r" * 32, b"b" * 32, [HERE]]), "swarm is not 32 bytes"),
-        (coded([1, "s" * 32, b"r" * 32, b"b" * 32, [HERE]]), "swarm is not 32 bytes"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, []]), "0 addresses"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE] * 17]), "17 addresses"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, ["/unix/etc/passwd"]]), "not an address"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, ["\x1b[2J" + HERE]]), "not an address"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("4001", "70000")]]), "not an address"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("127.0.0.1", "999.0.0.1")]]), "not an address"),
-        (coded([1, b"s" * 32, b"r" * 32, b"b" * 32, [HERE + "/" + "x" * 400]]), "not an address"),
+        (coded([2, b"s" * 32]), "form"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [1], None, None]), "form"),
+        (coded([2, b"s" * 31, b"r" * 32, b"b" * 32, [HERE], None, None]), "swarm is not 32 bytes"),
+        (coded([2, "s" * 32, b"r" * 32, b"b" * 32, [HERE], None, None]), "swarm is not 32 bytes"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [], None, None]), "0 addresses"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE] * 17, None, None]), "17 addresses"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, ["/unix/etc/passwd"], None, None]), "not an address"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, ["\x1b[2J" + HERE], None, None]), "not an address"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("4001", "70000")], None, None]), "not an address"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE.replace("127.0.0.1", "999.0.0.1")], None, None]), "not an address"),
+        (coded([2, b"s" * 32, b"r" * 32, b"b" * 32, [HERE + "/" + "x" * 400], None, None]), "not an address"),
     ],
 )
 def test_a_hostile_invite_gets_one_sentence(text, says):
@@ -87,7 +124,7 @@ SCALARS = st.none() | st.integers(-5, 5) | st.binary(max_size=40) | st.text(max_
 @given(st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=7), max_leaves=12))
 def test_arbitrary_values_never_escape_as_another_error(value):
     with pytest.raises(InputError):
-        invite.parse(coded([1, b"s" * 32, b"r" * 32, b"b" * 32, value]))
+        invite.parse(coded([2, b"s" * 32, b"r" * 32, b"b" * 32, value, None, None]))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json as codec
 
 import typer
 
-from swarm import addresses, heartbeat, runs
+from swarm import addresses, chainhost, heartbeat, runs
 from swarm import invite as invites
 from swarm.cli import options as o
 from swarm.errors import NetworkError
@@ -33,6 +33,10 @@ def invite(run_dir: o.RunDir = None, json: o.Json = False) -> None:
     typer.echo(f"reaches {REACH[widest]}; whoever has it sees these addresses: {', '.join(made.addresses)}", err=True)
     if widest != "public":
         typer.echo("to be reached from further away, start with --listen 0.0.0.0 (and --announce HOST:PORT behind a router)", err=True)
+    if made.chain is not None and made.chain.embedded:
+        typer.echo("its chain is one process here: take this machine's word for it, or use --rpc among strangers", err=True)
+    if made.chain is not None and made.voucher is None:
+        typer.echo("it carries no voucher: whoever joins is in no draw until its own work is verified", err=True)
     typer.echo(made.text())
 
 
@@ -45,7 +49,9 @@ def of(run: Run) -> Invite:
     if not there:
         raise NetworkError(f"no peer of {run.folder} is reachable yet", "start it with `swarm up` and wait for its first round")
     ids = (bytes.fromhex(value) for value in (run.info.swarm, run.info.recipe_hash, run.info.recipe_blob))
-    return Invite(*ids, tuple(there[: invites.MAX_ADDRESSES]))
+    there = there[: invites.MAX_ADDRESSES]
+    chain = chainhost.as_others_see(run, there[0])
+    return Invite(*ids, tuple(there), chain, chainhost.voucher_of(run, chain) if chain is not None else None)
 
 
 def _running(run: Run) -> Run:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from swarm import admission, doctor, launch, names, runs
+from swarm import admission, chainhost, doctor, launch, names, runs
 from swarm import invite as invites
 from swarm import recipe as recipes
 from swarm.cli import options as o
@@ -59,6 +59,10 @@ def join(
     trusted_relay: o.TrustedRelay = None,
     client: o.Client = False,
     ban: o.Ban = None,
+    rpc: o.Rpc = None,
+    contracts: o.Contracts = None,
+    stake: o.Stake = "",
+    i_accept_unaudited: o.Unaudited = False,
 ) -> None:
     """Join the swarm of an invite, or carry on with it.
 
@@ -73,6 +77,7 @@ def join(
         devices=launch.devices(device)[:1],
         limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
         network=network.model_copy(update={"boot": [*network.boot, *given.addresses]}),
+        chain=o.the_chain(rpc, contracts, stake, i_accept_unaudited),
         allow_code=allow_code,
         recipe_folder=files.absolute() if files else None,
         trusted=False,
@@ -88,6 +93,8 @@ def join(
         typer.echo(line)
     chosen = _recipe(run, choices, members[0], given, recipe)
     admission.admit(chosen, allow_code, choices.recipe_folder, allow_hub)
+    if chosen.proof.profile != "none":
+        chainhost.joined(run, given, choices)
     if rounds is not None:
         chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update={"rounds": rounds})})
     doctor.require(chosen, choices)

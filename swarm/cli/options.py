@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,13 @@ import typer
 from swarm import addresses, keystore, limits, runs
 from swarm.errors import InputError
 from swarm.identity import FILE, Identity
-from swarm.launch import Choices
+from swarm.launch import ChainChoice, Choices
 from swarm.limits import Limits
 from swarm.settings import NetworkChoice
 
 LIMITS = "Limits of this machine"
 NETWORK = "Network"
+CHAIN = "Chain"
 
 RunDir = Annotated[Path | None, typer.Option(envvar="SWARM_RUN_DIR", help="The run's folder; else the newest fitting one in $SWARM_HOME/runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
@@ -53,6 +55,27 @@ Ban = Annotated[
     Path | None,
     typer.Option(envvar="SWARM_BAN", help="File with a peer id or operator address a line that is never talked to.", rich_help_panel=NETWORK),
 ]
+
+Rpc = Annotated[
+    str | None, typer.Option("--rpc", envvar="SWARM_RPC", help="Another EVM chain than the run's own: its JSON-RPC address.", rich_help_panel=CHAIN)
+]
+Contracts = Annotated[Path | None, typer.Option(envvar="SWARM_CONTRACTS", help="File of `swarm chain deploy` for that chain.", rich_help_panel=CHAIN)]
+Stake = Annotated[str, typer.Option(envvar="SWARM_STAKE", help="Credits to stake for each peer there; nothing without this.", rich_help_panel=CHAIN)]
+Unaudited = Annotated[bool, typer.Option("--i-accept-unaudited", help="Use a chain whose money is real.", rich_help_panel=CHAIN)]
+ChainPort = Annotated[
+    int, typer.Option(envvar="SWARM_CHAIN_PORT", min=0, max=65_535, help="Port of the local chain's door; 0 takes any.", rich_help_panel=CHAIN)
+]
+
+
+def the_chain(rpc: str | None, contracts: Path | None, stake: str, unaudited: bool, port: int = 0) -> ChainChoice:
+    """The chain of the flags' texts. Raises InputError naming a wrong amount."""
+    try:
+        wei = int(Decimal(stake) * 10**18) if stake else None
+    except (InvalidOperation, OverflowError, ValueError):
+        wei = -1
+    if wei is not None and wei <= 0:
+        raise InputError(f"--stake {stake!r} is not an amount of credits", "a number above 0, for example 1000")
+    return ChainChoice(rpc, contracts, wei, unaudited, port)
 
 
 def source(words: list[str]) -> tuple[str, list[str]]:

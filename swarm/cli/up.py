@@ -42,6 +42,11 @@ def up(
     trusted_relay: o.TrustedRelay = None,
     client: o.Client = False,
     ban: o.Ban = None,
+    rpc: o.Rpc = None,
+    contracts: o.Contracts = None,
+    stake: o.Stake = "",
+    i_accept_unaudited: o.Unaudited = False,
+    chain_port: o.ChainPort = 0,
 ) -> None:
     """Start a swarm on this machine, or carry on with the unfinished one of the same recipe.
 
@@ -57,6 +62,7 @@ def up(
         devices=names,
         limits=o.the_limits(max_cpu, max_memory, max_disk, max_upload, only_idle),
         network=o.the_network(listen, announce, port, boot, relay, trusted_relay, client, ban),
+        chain=o.the_chain(rpc, contracts, stake, i_accept_unaudited, chain_port),
         recipe_folder=launch.folder_of(source),
     )
     tracker.check(report_to)

@@ -102,7 +102,8 @@ def headline(view: View, width: int) -> list[Text]:
     third = Text(f"  {heard(view)}{reach}{restarts}" if view.alive else "", style="dim", no_wrap=True, overflow="ellipsis")
     fourth = Text(f"  {proved(view)}" if proved(view) else "", no_wrap=True, overflow="ellipsis")
     note = f"  {plain(beat.notes[-1].text, 200)}" if beat.notes else ""
-    last = Text(f"  {warning(beat.warnings[-1])}" if beat.warnings else note, style="yellow" if beat.warnings else "dim", no_wrap=True, overflow="ellipsis")
+    style = "yellow" if beat.warnings else "dim"
+    last = Text(f"  {warning(beat.warnings[-1])}" if beat.warnings else note, style=style, no_wrap=True, overflow="ellipsis")
     lines = [first, second, third, fourth, last]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
