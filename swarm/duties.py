@@ -98,6 +98,7 @@ class Duties:
         self._members: dict[bytes, tuple[bytes, bytes]] = {}  # key -> (operator, peer)
         self._cases: dict[tuple[bytes, int], _Case] = {}
         self._settled: dict[tuple[bytes, int], None] = {}
+        self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
         self._next_commit = recorder.closed + 1
         self._closing = threading.Event()
@@ -177,6 +178,7 @@ class Duties:
             self._members[values["key"]] = (values["operator"], values["peer"])
         elif event.name == "Committed" and not values["late"] and values["key"] in self._members:
             place = (values["key"], values["epoch"])
+            self._blobs[place] = (values["steps"], values["data"])
             if place not in self._settled:
                 operator, peer = self._members[values["key"]]
                 header = SimpleNamespace(**{field: values[field] for field in ("key", "epoch", "steps", "units", "root", "first", "last", "data")})
@@ -294,7 +296,8 @@ class Duties:
         if audit is None:
             drawn = self.swarm.drawn_steps(header.key, header.epoch, header.steps)
             who = {"swarm": self.swarm.id, "peer": case.peer, "operator": case.operator, "cap": self.swarm.terms.maxUnits}
-            said = Commitment(**vars(header), **who)
+            earlier = [self._blobs.get((header.key, epoch)) for epoch in self.schedule.seeds_for(header.epoch)[:-1]]
+            said = Commitment(**vars(header), **who, earlier=tuple(filter(None, earlier)))
             audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level)
             self.desk.audit(audit)
         if audit.verdict is None:
@@ -363,6 +366,8 @@ class Duties:
         self.ballots.forget_before(oldest - 1)
         while len(self._settled) > CLOSED_KEPT * max(1, len(self._members)):
             del self._settled[next(iter(self._settled))]
+        while len(self._blobs) > CLOSED_KEPT * max(1, len(self._members)):
+            del self._blobs[next(iter(self._blobs))]
 
     def _between(self, now: int, opens: Callable[[int], int], closes: Callable[[int], int]) -> list[int]:
         """Epochs whose window [opens, closes) holds `now`."""

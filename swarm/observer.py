@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +23,7 @@ from swarm.identity import Identity
 from swarm.keys import base58_of, checksum
 from swarm.names import name_of
 from swarm.proof.desk import Audit, Commitment
+from swarm.proof.schedule import OLDEST_SEED
 from swarm.recipe import Recipe
 
 SESSION_S = 86_400
@@ -37,6 +38,7 @@ class Target:
     operator: bytes
     peer: bytes
     late: bool
+    earlier: tuple[tuple[int, bytes], ...] = ()  # steps and data of its commitments just before, in whose epochs the same seeds were usable
 
     @property
     def name(self) -> str:
@@ -62,7 +64,8 @@ def find(swarm: Swarm, peer: str, epoch: int) -> Target:
     if chosen is None:
         epochs = ", ".join(str(one.header.epoch) for one in mine[-12:])
         raise InputError(f"{peer} has not committed epoch {epoch}", f"it has committed epochs {epochs}")
-    return chosen
+    before = [one.header for one in mine if not one.late and one.header.key == chosen.header.key and epoch - OLDEST_SEED <= one.header.epoch < epoch]
+    return replace(chosen, earlier=tuple((header.steps, header.data) for header in before))
 
 
 class Observer:
@@ -115,7 +118,8 @@ class Observer:
         return bytes.fromhex(replayer.hello["class"])
 
     def _said(self, target: Target) -> Commitment:
-        return Commitment(**vars(target.header), swarm=self.swarm.id, peer=target.peer, operator=target.operator, cap=self.swarm.terms.maxUnits)
+        around = dict(swarm=self.swarm.id, cap=self.swarm.terms.maxUnits, earlier=target.earlier)
+        return Commitment(**vars(target.header), peer=target.peer, operator=target.operator, **around)
 
     def _seeds(self, epoch: int) -> set[bytes]:
         schedule = schedule_of(self.swarm.terms)

@@ -64,6 +64,7 @@ class Commitment:
     last: bytes
     data: bytes
     cap: int = 2**64  # work units that an epoch can earn
+    earlier: tuple[tuple[int, bytes], ...] = ()  # steps and `data` of the member's commitments of epochs whose seeds it may still use
 
 
 @dataclass
@@ -197,6 +198,7 @@ class Desk:
             self._gather(audit, folder)
         except Late as late:
             verdict = UNAVAILABLE if late.tried_s >= PATIENCE * self.recipe.proof.audit else CANNOT
+            audit.step = audit.step if audit.step in audit.drawn else audit.drawn[0]  # a verdict names a drawn step: the court refuses others
             audit.told = {"what": f"{late} could not be had by the deadline, tried for {late.tried_s:.0f} s"}
         except Refused as error:
             verdict, audit.told = FAULT, {"where": "record", "what": str(error)}
@@ -219,6 +221,8 @@ class Desk:
         this = audit.commitment
         epoch = epochs.unpack(self._fetch(audit, this.data, epochs.max_bytes(this.steps), folder), this.steps)
         check(epoch, this)
+        for steps, data in this.earlier:
+            check_new(epoch, epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps))
         machine = self.recorder.machine
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")
@@ -309,3 +313,11 @@ def check(epoch: Epoch, said: Commitment) -> None:
     rounds = [leaf.round for leaf in epoch.leaves if leaf.kind == leaves.LEARN]
     if any(later <= earlier for earlier, later in zip(rounds, rounds[1:], strict=False)):
         raise Refused("header", "a round is counted twice")
+
+
+def check_new(epoch: Epoch, earlier: Epoch) -> None:
+    """A round of one seed is paid for once. States do not see to that: the chain lets a peer go back to an older one. Raises Refused("header")."""
+    counted = {(leaf.round, leaf.epoch_seed) for leaf in earlier.leaves if leaf.kind == leaves.LEARN}
+    again = next((leaf.round for leaf in epoch.leaves if leaf.kind == leaves.LEARN and (leaf.round, leaf.epoch_seed) in counted), None)
+    if again is not None:
+        raise Refused("header", f"round {again} was counted in epoch {earlier.number} already")
