@@ -252,6 +252,15 @@ def test_blobs_that_are_missing_or_wrong_count_as_not_heard_and_are_named(town):
     assert town.scores(blobs=lambda digest, limit: b"forged")["a"].score == 166_666
 
 
+def test_a_blob_that_fits_the_header_but_not_its_digest_is_not_believed(town):
+    """`heard` stands in no root: only the digest keeps whoever hands over a blob from adding names to it."""
+    a, b, c = (town.people[name] for name in "abc")
+    more = an_epoch(town.swarm, b, 0, BASE, 900, [a, c, town.people["d"]])
+    digest = an_epoch(town.swarm, b, 0, BASE, 900, [a, c]).digest
+    found = town.scores(blobs=lambda wanted, limit: more.pack() if wanted == digest else town.find(wanted, limit))
+    assert found["d"].score == 0 and found["a"].score == 183_333
+
+
 def test_a_blob_that_turns_up_counts(town):
     b, a, c = (town.people[name] for name in "bac")
     lost = an_epoch(town.swarm, b, 0, BASE, 900, [a, c])
