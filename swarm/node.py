@@ -109,7 +109,7 @@ class Node:
         """Take in what arrived from others since the last look."""
         self.governor.pause_if_needed(self.presence.stage)
         if self.presence.proving is not None:
-            self.presence.proving.duties.require_alive()
+            self.presence.proving.come_first(self.presence)
         for arrival in self.network.arrivals() if self.network else ():
             if self.averaging is not None and arrival.stage == seeds.AVERAGE:
                 self.averaging.hear(arrival, self.pool.refused)

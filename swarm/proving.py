@@ -41,6 +41,14 @@ class Proving:
     desk: Desk
     duties: Duties
 
+    def come_first(self, presence: Presence) -> None:
+        """Hold the own training back while an audit is due soon: it costs its auditor more to be late than to learn a little later."""
+        self.duties.require_alive()
+        while self.desk.urgent:
+            presence.pausing("an audit that is due soon")
+            time.sleep(0.1)
+            self.duties.require_alive()
+
     def show(self, proved: Proved) -> None:
         """Fill in what the heartbeat says of the chain."""
         told = self.duties.told

@@ -124,6 +124,7 @@ class Desk:
         self._auditors = ThreadPoolExecutor(AUDITS, "audit")
         self._openers = ThreadPoolExecutor(1, "opening")
         self._at_work = 0
+        self._audits: list[Audit] = []
         self._bug: BaseException | None = None
 
     def start(self) -> None:
@@ -142,12 +143,19 @@ class Desk:
 
     def audit(self, audit: Audit) -> None:
         """Begin an audit; its `verdict` is set when it is done."""
+        self._audits = [*(one for one in self._audits if one.verdict is None), audit]
         self._begin(self._auditors, self._audit, audit)
 
     def require_alive(self) -> None:
         """A bug in one of the desk's threads must not look like a quiet swarm."""
         if self._bug is not None:
             raise self._bug
+
+    @property
+    def urgent(self) -> bool:
+        """Whether an audit is not done with half of its window gone: then it comes before the own training."""
+        half = self.recipe.proof.audit / 2
+        return any(one.verdict is None and one.deadline - half < self.now() < one.deadline for one in self._audits)
 
     @property
     def waiting(self) -> int:
