@@ -62,8 +62,8 @@ def pump(box: Outbox, until, timeout_s: float = 20.0) -> list[tuple[str, str]]:
         moves += [(intent.id, intent.state) for intent in box.pump()]
         if until():
             return moves
-        if all(intent.state == "mined" for intent in box._file.intents):
-            box.chain.rpc.call("evm_mine")  # nothing but depth is waited for
+        if all(intent.state in ("flying", "mined") for intent in box._file.intents):
+            box.chain.rpc.call("evm_mine")  # nothing but blocks is waited for
         time.sleep(0.1)
     raise AssertionError(f"not in {timeout_s} s: {moves}, trouble {box.trouble!r}, {box.waiting}")
 
@@ -102,7 +102,7 @@ def test_it_waits_for_its_window_and_keeps_the_order_of_a_lane(world, swarm, mem
     assert [state(box, 0), state(box, 1)] == ["waiting", "waiting"] and "allowed from" in box.waiting[0].why
     world.to_window(swarm, 1)  # the window of epoch 0 is over: 1 must not pass 0 by itself
     box.pump()
-    assert state(box, 0) == "waiting" and commitments(world, member) == []
+    assert [state(box, 0), state(box, 1)] == ["waiting", "waiting"] and commitments(world, member) == []
     box._file.intents[0].deadline = world.chain.head().time - 1
     pump(box, lambda: box.outcomes and box.outcomes[-1].state == "dropped")
     assert "not done by chain time" in box.outcomes[-1].why and "allowed from" in box.outcomes[-1].why
@@ -168,6 +168,8 @@ def test_a_chain_killed_after_the_transaction_was_mined_but_not_dumped(world, gi
     box = Outbox(tmp_path / "outbox.json", world.chain, [giver])
     box.add(pay(giver, target, 0))
     pump(box, lambda: state(box) == "mined")
+    box.pump()
+    assert state(box) == "mined", "it is not done before it is deep"
     world.kill()
     (world.anvil.folder / "state.json").write_bytes(saved)  # the dump of before: its seconds are lost
     world.restart()
@@ -297,7 +299,7 @@ def test_a_wrong_nonce_is_put_right(world):
     sends = world.chain.sender(world.account())
     with world.at_once():
         sends.run(sends.address, b"")
-    old = sends.launch(sends.address, b"", nonce=0)
+    old = sends.launch(sends.address, b"", 1, nonce=0)
     sends.broadcast(old)  # nonce too low: no error, but
     assert sends.look(old) is False
     with world.at_once():
