@@ -22,7 +22,7 @@ NO_JUDGE = "judging, forecasts and evidence count 0 until the judge market exist
 
 WHY = {
     Reason.NONE: "",
-    Reason.UNAUDITED: "none of the drawn auditors gave a verdict, so nothing was proved: no score, and nothing lost",
+    Reason.UNAUDITED: "no drawn auditor replayed it (each was silent, or said it cannot), so nothing was proved: no score, and nothing lost",
     Reason.FAULTY: "a panel found that a drawn step does not follow from its records: no score, and this peer's stake is lost",
     Reason.WITHHELD: "a panel could not get the data of a drawn step: no score, and the price of an absence; stay online until a case is closed",
     Reason.CONCEDED: "its operator gave the epoch up before the verdicts: no score, and a fee",
