@@ -12,6 +12,7 @@ A chain that does not answer is said once and asked again; the node trains on.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import traceback
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule
 
 TURN_S = 1.0
+LEAVE_S = 2.0
 LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
 REPORT_S = 3  # between two members that may report the same absence
@@ -90,7 +92,7 @@ class Duties:
         """`heard()` are the peers whose announcements were seen lately; `folder` holds outbox and ballots."""
         self.chain, self.swarm, self.key, self.schedule, self.clock = chain, swarm, key, schedule, clock
         self.recorder, self.seeds, self.desk, self.onion, self.heard, self.say = recorder, seeds, desk, onion, heard, say
-        self.account = checksum(address_of(secret))
+        self.account, self._secret = checksum(address_of(secret)), secret
         self.outbox = Outbox(folder / "outbox.json", chain, [secret])
         self.ballots = Ballots(folder / "ballots")
         self.told = Told()
@@ -108,10 +110,19 @@ class Duties:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, leaves: bool = False) -> None:
+        """End the thread. `leaves`: this member ends in order and is not to be drawn while it is away; its next start resumes."""
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(15.0)
+        if leaves:
+            with contextlib.suppress(ChainError):  # then it is drawn, and pays for an absence
+                self._leave(Chain(self.chain.link, timeout_s=1.0))
+
+    def _leave(self, chain: Chain) -> None:
+        now = chain.read("vault", "stakeOf", self.key)
+        if now.active and not now.paused:
+            chain.send(self._secret, "vault", "pause", self.key, timeout_s=LEAVE_S)
 
     def require_alive(self) -> None:
         """A bug that ended the duties' thread must not look like a quiet chain."""

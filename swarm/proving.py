@@ -124,14 +124,28 @@ def open_proving(
         recorder = Recorder(place, session.swarm, session.peer, session.operator, hello.machine, network.store, epoch_now, rules.proof.steps)
         scribe = Scribe(recorder, trainee, rules.proof.stored_every, clock.now)
         largest = 3 * len(state.pack(trainee.tensors, trainee.scalars)) + 65_536
-        usable = lambda epoch: seeds.of(schedule.seeds_for(epoch))  # noqa: E731
+        past = {0: rules.hash}
+
+        def usable(epoch: int) -> set[bytes]:
+            """Seeds that steps of an epoch may have used, from the chain: a jury may look at an epoch that this node has forgotten long ago."""
+            for one in schedule.seeds_for(epoch):
+                while one not in past:
+                    try:
+                        if (seed := swarm.epoch_seed(one)) is not None:
+                            past[one] = seed
+                    except ChainError as error:
+                        presence.note(f"the seed of epoch {one} is asked for again: {error}")
+                    if one not in past:
+                        time.sleep(1.0)
+            return {past[one] for one in schedule.seeds_for(epoch)}
+
         desk = Desk(folder / "audits", rules, recorder, replayer, network, largest, usable, clock.now, presence.note)
         stack.callback(desk.close)
         key, secret = swarm.key(session.operator, session.peer), enrolment.session_key(folder)
         onion = Onion(folder / enrolment.ONION)
         heard = lambda: [one.peer for one in network.status().heard]  # noqa: E731
         duties = Duties(chain, swarm, key, secret, schedule, clock, recorder, seeds, desk, onion, place, heard, presence.note)
-        stack.callback(duties.close)
+        stack.push(lambda kind, error, trace: duties.close(leaves=kind in (None, KeyboardInterrupt)))
         yield Proving(scribe, seeds, desk, duties)
 
 
