@@ -12,19 +12,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgpack
 
-from swarm import addresses, disk, keystore, runs
+from swarm import addresses, disk, keys, keystore, runs
 from swarm.chain import deploy, link, voucher
-from swarm.chain.anvil import WEI, Anvil
+from swarm.chain.anvil import WEI, Anvil, free_port
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.link import ChainLink
 from swarm.chain.proxy import Proxy
 from swarm.chain.voucher import Voucher
-from swarm.enrolment import Enrolment, schedule_of, write_schedule
-from swarm.errors import ChainError, InputError, Refused, StateError
+from swarm.enrolment import Enrolment, read_schedule, schedule_of, terms, write_schedule
+from swarm.errors import ChainError, ChainRefused, InputError, Refused, StateError
 from swarm.identity import Identity
 from swarm.invite import Invite
 from swarm.launch import Choices
@@ -37,6 +39,8 @@ VOUCHER = "voucher"
 VOUCHER_S = 7 * 86_400
 GAS = 100 * WEI
 WATCH_S = 1.0
+LOOK_S = 2.0  # that a look at the chain may take
+ONE_HOST = "this chain is one process on one member's machine, which could rewrite it: among strangers use a public chain (--rpc)"
 
 Say = Callable[[str], None]
 
@@ -44,13 +48,13 @@ Say = Callable[[str], None]
 class LocalChain:
     """anvil, its door, and the contracts on it. `start` before use; `watch` runs in a thread until `stop`."""
 
-    def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0, say: Say = lambda text: None):
-        """The door listens on `host`; `port` 0 takes the one of the last time, else any."""
+    def __init__(self, folder: Path, hosts: list[str] | None = None, port: int = 0, say: Say = lambda text: None):
+        """The door listens on `hosts`, this machine's own address among them; `port` 0 takes the one of the last time, else any."""
         self.folder, self.say = folder, say
         self.anvil = Anvil(folder)
         known = folder / DOOR
-        port = port or (int(known.read_text()) if known.exists() else 0)
-        self.door = Proxy(self.anvil.url, host, port, fund=lambda who, wei: self.anvil.fund(who, wei))
+        port = port or (int(known.read_text()) if known.exists() else free_port())
+        self.door = Proxy(self.anvil.url, hosts or ["127.0.0.1"], port, fund=lambda who, wei: self.anvil.fund(who, wei))
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="local chain", daemon=True)
 
@@ -96,20 +100,19 @@ def hosted(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], 
     peers = [run.peer(index) for index in range(len(members))]
     with contextlib.ExitStack() as stack:
         local = None
-        found = choices.chain.link(run.chain)
-        if found is None and run.info.kind == "up":
-            local = LocalChain(run.chain, "127.0.0.1" if _loopback(choices) else "0.0.0.0", choices.chain.port, say)
+        found = choices.chain.link(run.chain) if run.info.kind == "up" else link.load(run.chain)
+        if found is None:
+            local = LocalChain(run.chain, _hosts(choices.network.listen), choices.chain.port, say)
             found = local.start()
             stack.callback(local.stop)
-        elif found is None:
-            found = link.load(run.chain)
-        chain = Chain(found)
+        chain, swarm = Chain(found), bytes.fromhex(run.info.swarm)
         if local is None:
             chain.check()
             found.save(run.chain)
+        if not found.embedded:
+            _require_gas(chain, swarm, members)
         if not found.embedded and choices.chain.stake is None:
-            say("nothing is staked on this chain (--stake AMOUNT): without stake no epoch can be committed and nobody is drawn")
-        swarm = bytes.fromhex(run.info.swarm)
+            say("nothing is staked without --stake AMOUNT: without stake a peer's capacity is 0, so no epoch can be committed and nobody is drawn")
         around = dict(creates=run.info.kind == "up", invited=read_voucher(run), stake=choices.chain.stake, say=say)
         enrolment = Enrolment(chain, swarm, recipe, run.chain, peers, members, fund=local.fund if local else lambda address: None, **around)
         stack.callback(enrolment.close)
@@ -117,23 +120,65 @@ def hosted(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], 
         yield
 
 
-def joined(run: Run, given: Invite, choices: Choices) -> None:
+def require(recipe: Recipe, choices: Choices) -> None:
+    """Look at a chain that `up` was told to use, before anything is written. Raises InputError, ChainRefused, ChainError."""
+    chosen = choices.chain
+    if recipe.proof.profile == "none":
+        if chosen.rpc or chosen.contracts:
+            raise InputError("--rpc and --contracts are of no use: this recipe's steps are not proved", "leave them out, or set proof.profile=pinned")
+        return
+    if (found := chosen.link(None)) is not None:
+        Chain(found).check()
+
+
+def joined(run: Run, recipe: Recipe, given: Invite, choices: Choices) -> None:
     """Take up the chain of an invite: check that it is there, that the contracts are ours and that the swarm is the one of the invite."""
-    found = choices.chain.link(run.chain) or given.chain
+    found = choices.chain.link(run.chain, given.chain)
     if found is None:
         raise InputError("the recipe wants its steps proved, and the invite names no chain", "ask for a new one, or give --rpc URL --contracts FILE")
-    link.check_unaudited(found.chain_id, choices.chain.accept_unaudited)
+    try:
+        swarm = _checked(found, recipe, given)
+        schedule = schedule_of(swarm.terms)
+    except ChainRefused:
+        raise
+    except ChainError as error:
+        hint = "is the peer on that gave the invite? Ask for a new one, or give --rpc URL"
+        raise ChainError(f"the swarm's chain cannot be used: {error}", hint) from None
+    found.save(run.chain)
+    write_schedule(run.chain, schedule)
+    if given.voucher is not None:
+        keystore.write_private(run.chain / VOUCHER, msgpack.packb(given.voucher.compact()))
+
+
+def _checked(found: ChainLink, recipe: Recipe, given: Invite) -> Swarm:
+    """The swarm of an invite on its chain. Raises Refused where it is another one, or under other terms than its recipe's."""
     chain = Chain(found)
     chain.check()
     swarm = Swarm(chain, given.swarm)
     record = swarm.record()
+    if record.creator == bytes(20):
+        what = f"there is no swarm {given.swarm.hex()[:8]} on chain {found.chain_id} yet"
+        raise ChainRefused(what, "try again in a minute, or check --rpc", "SwarmUnknown")
     if record.recipe != given.recipe_hash:
         what = f"on this chain the swarm has recipe {record.recipe.hex()[:16]}, the invite names {given.recipe_hash.hex()[:16]}"
         raise Refused("recipe hash", what, "ask for a new invite")
-    found.save(run.chain)
-    write_schedule(run.chain, schedule_of(swarm.terms))
-    if given.voucher is not None:
-        keystore.write_private(run.chain / VOUCHER, msgpack.packb(given.voucher.compact()))
+    there = swarm.terms
+    places = found.contracts.places
+    for name, value in terms(recipe.proof, places["credit"], places["beacon"], there.faucet, there.start).items():
+        if getattr(there, name) != value:
+            shown = [each.hex() if isinstance(each, bytes) else each for each in (getattr(there, name), value)]
+            raise Refused("terms", f"on this chain the swarm's {name} is {shown[0]}, by its recipe it is {shown[1]}", "ask for a new invite")
+    return swarm
+
+
+def _require_gas(chain: Chain, swarm: bytes, members: list[Identity]) -> None:
+    """Raise ChainRefused where an operator who is yet to register has no coin to pay for it."""
+    for member in members:
+        key = Swarm(chain, swarm).key(member.address, member.peer)
+        where = keys.checksum(member.address)
+        if chain.read("registry", "sessionOf", key) == bytes(20) and not int(chain.rpc.call("eth_getBalance", where, "latest"), 16):
+            what = f"operator {where} ({member.name}) has none of the coin of chain {chain.link.chain_id}, and pays for gas"
+            raise ChainRefused(what, f"send some to {where}, then run the same command again", "BalanceTooLow")
 
 
 def read_voucher(run: Run) -> Voucher | None:
@@ -142,24 +187,75 @@ def read_voucher(run: Run) -> Voucher | None:
     return Voucher.from_compact(msgpack.unpackb(path.read_bytes())) if path.exists() else None
 
 
-def as_others_see(run: Run, address: str) -> ChainLink | None:
-    """The link to a run's chain for somebody who reaches the run under a multiaddress; None where nothing is proved."""
-    if not (run.chain / link.FILE).exists():
+def as_others_see(run: Run, there: list[str]) -> ChainLink | None:
+    """The link to a run's chain for somebody who reaches the run under these multiaddresses; None where nothing is proved.
+
+    The door of a local chain is on the host of the first of them that leads here and not through a relay. What an address of another
+    chain has behind its host may be a key of this user's, and stays here.
+    """
+    if run.recipe().proof.profile == "none" or not (run.chain / link.FILE).exists():
         return None
     found, port = link.load(run.chain), run.chain / DOOR
-    return found.at(f"http://{_bracketed(addresses.host_port(address)[0])}:{int(port.read_text())}") if port.exists() else found
+    if not found.embedded:
+        parts = urlsplit(found.url)
+        return found.at(f"{parts.scheme}://{_bracketed(parts.hostname or '')}" + (f":{parts.port}" if parts.port else ""))
+    if not port.exists():
+        return found
+    direct = next((address for address in there if "/p2p-circuit" not in address), there[0])
+    return found.at(f"http://{_bracketed(addresses.host_port(direct)[0])}:{int(port.read_text())}")
 
 
-def voucher_of(run: Run, chain: ChainLink) -> Voucher | None:
-    """A new voucher by the run's first operator, None where its key is locked or somebody else created the swarm."""
+def voucher_of(run: Run, chain: ChainLink, passphrase: str | None = None) -> Voucher | None:
+    """A new voucher by the run's first operator; None where somebody else created the swarm or vouchers mean nothing in it.
+
+    Raises IdentityError where the operator's key is locked and `passphrase` does not open it.
+    """
     if run.info.kind != "up" or not chain.embedded or not run.info.identities:
         return None
-    member = Identity.open(runs.home() / "identities" / run.info.identities[0])
+    member = Identity.open(runs.home() / "identities" / run.info.identities[0], passphrase)
     return voucher.issue(chain, bytes.fromhex(run.info.swarm), member.secret, member.peer, int(time.time()) + VOUCHER_S)
 
 
-def _loopback(choices: Choices) -> bool:
-    return all(addresses.scope(one + "/p2p/x") == "loopback" for one in choices.network.listen)
+@dataclass(frozen=True)
+class Standing:
+    """Where a run's chain stands: `why` it does not answer, else its height and the epoch that runs by its clock."""
+
+    chain: str
+    chain_id: int
+    embedded: bool
+    why: str = ""
+    height: int = 0
+    epoch: int | None = None
+
+    def line(self) -> str:
+        """`chain 127.0.0.1:8545 (id 1500000001): height 120, epoch 3; one process on ...`"""
+        epoch = "its swarm is not created yet" if self.epoch is None else f"epoch {self.epoch}"
+        found = f"does not answer ({self.why})" if self.why else f"height {self.height}, {epoch}"
+        return f"chain {self.chain} (id {self.chain_id}): {found}" + (f"; {ONE_HOST}" if self.embedded else "")
+
+
+def standing(run: Run) -> Standing | None:
+    """Where the chain of a run stands; None where it has none (yet)."""
+    if not (run.chain / link.FILE).exists():
+        return None
+    found, schedule = link.load(run.chain), read_schedule(run.chain)
+    chain = Chain(found, timeout_s=LOOK_S)
+    about = Standing(chain.rpc.name, found.chain_id, found.embedded)
+    if not run.on and (run.chain / DOOR).exists():
+        return replace(about, why="it runs while the run is on")
+    try:
+        head = chain.head()
+    except ChainError as error:
+        return replace(about, why=str(error))
+    return replace(about, height=head.number, epoch=None if schedule is None else schedule.epoch_at(head.time))
+
+
+def _hosts(listen: list[str]) -> list[str]:
+    """Where the door listens: where the peers do, and on this machine's own address, by which they reach it."""
+    hosts = {addresses.host_port(one)[0] for one in listen}
+    if "0.0.0.0" in hosts:
+        return ["0.0.0.0", *sorted(host for host in hosts if ":" in host)]
+    return sorted({*hosts, "127.0.0.1"} - {"localhost"})
 
 
 def _bracketed(host: str) -> str:

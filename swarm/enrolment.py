@@ -16,8 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from swarm import disk, keys, keystore
-from swarm.chain import voucher
+from swarm.chain import check, voucher
 from swarm.chain.client import Chain, Swarm
+from swarm.chain.values import amount
 from swarm.chain.voucher import Voucher
 from swarm.errors import ChainError, ChainRefused
 from swarm.identity import Identity
@@ -31,6 +32,8 @@ UNBONDING_EPOCHS = 20
 ABSENCE_BPS, CONCEDE_BPS = 50, 100  # a missed beacon and a missed duty cost 1 % together
 AUDIT_FEE, TREASURY = CREDIT // 10, 1000 * CREDIT
 VOUCHER_S = 600
+WITHOUT_VOUCHER = "it has no weight and is in no draw until work of its own is verified; that work is audited and scored like everybody's"
+SESSION_GAS = 30_000_000  # what a session's account holds where gas is paid for: about fifty epochs of commitments and audits
 AGAIN_S = 2.0
 
 
@@ -125,7 +128,7 @@ class Enrolment:
         say: Callable[[str], None] = print,
     ):
         """`creates`: the first member creates the swarm and vouches for the others. `invited` is a joiner's voucher. `stake` (wei) None takes
-        the least on a faucet swarm and nothing elsewhere. `fund(address)` gives an account gas where that is ours to give."""
+        the least on a local chain and nothing elsewhere. `fund(address)` gives an account gas where that is ours to give."""
         self.chain, self.swarm, self.recipe, self.folder, self.peers, self.members = chain, Swarm(chain, swarm), recipe, folder, peers, members
         self.creates, self.invited, self.stake, self.fund, self.say = creates, invited, stake, fund, say
         self._closing = threading.Event()
@@ -159,47 +162,63 @@ class Enrolment:
 
     def enrol(self, folder: Path, member: Identity, hello: Hello) -> None:
         """Everything that one member needs, step by step."""
-        for address in (member.address, keys.address_of(session_key(folder))):
+        session = keys.address_of(session_key(folder))
+        for address in (member.address, session):
             self.fund(address)
+        if not self.chain.link.embedded:
+            self._supply(member, session)
         if self.creates and member is self.members[0]:
             self._create(member, hello)
         write_schedule(self.folder, schedule_of(self.swarm.terms))
-        self._register(member, keys.address_of(session_key(folder)))
+        self._register(member, session)
         self._stake(member, Onion(folder / ONION), hello.machine)
 
     def _create(self, member: Identity, hello: Hello) -> None:
         if self.swarm.record().creator != bytes(20):
             return
         places = self.chain.link.contracts
-        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=self.chain.link.embedded)
+        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=check.is_credit(self.chain.rpc, self.chain.link))
         self.chain.send(member.secret, "registry", "createSwarm", self.swarm.id, self.recipe.hash, hello.base, wanted, b"")
         self.say(f"swarm {self.swarm.id.hex()[:8]} is on chain {self.chain.link.chain_id}: epochs of {self.recipe.proof.epoch} s")
+
+    def _supply(self, member: Identity, session: bytes) -> None:
+        """Let the session's account have gas, from its operator's: on a chain where nobody gives any."""
+        rpc = self.chain.rpc
+        price, has = int(rpc.call("eth_gasPrice"), 16), int(rpc.call("eth_getBalance", keys.checksum(session), "latest"), 16)
+        if has < (wanted := SESSION_GAS * price) // 2:
+            self.chain.sender(member.secret).run(keys.checksum(session), b"", wanted - has)
+            self.say(f"{member.name} gave its node's account {keys.checksum(session)} {amount(wanted - has)} of the chain's coin for gas")
 
     def _register(self, member: Identity, session: bytes) -> None:
         """Register, with a voucher where there is one, and bring the ledger up to date."""
         chain, key = self.chain, self.swarm.key(member.address, member.peer)
         known = chain.read("registry", "sessionOf", key)
-        if known == bytes(20):
-            shown = self._voucher(member)
-            if shown is None:
-                chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
-            else:
-                self._register_invited(member, session, shown)
-        elif known != session:
-            chain.send(member.secret, "registry", "setSession", self.swarm.id, member.peer, session)
+        if not self._register_invited(member, session, key, new=known == bytes(20)) and known != session:
+            chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
         if known != session or not self._entered(key, session):
             chain.send(member.secret, "ledger", "enter", self.swarm.id, member.address, member.peer)
 
-    def _register_invited(self, member: Identity, session: bytes, shown: Voucher) -> None:
-        """Register with a voucher; without one where the chain will not have it: the work counts all the same, only draws have to be earned."""
-        invite = shown.shown_by(self.chain.link, self.swarm.id, member.address)
+    def _register_invited(self, member: Identity, session: bytes, key: bytes, new: bool) -> bool:
+        """Register with a voucher; False where there is none to use: the work counts all the same, only draws have to be earned."""
+        if not self.swarm.terms.faucet or self.swarm.record().creator == member.address:
+            return False
+        if self.chain.read("registry", "inviteOf", self.swarm.id, member.address)[0] != bytes(20):
+            return False
         try:
+            shown = self._voucher(member)
+            if shown is None:
+                raise ChainRefused("the invite carries none", name="InviteMissing")
+            invite = shown.shown_by(self.chain.link, self.swarm.id, member.address)
             self.chain.send(member.secret, "registry", "registerInvited", self.swarm.id, member.peer, session, invite)
         except ChainRefused as error:
-            if not error.name.startswith("Invite"):
+            if not error.name.startswith(("Invite", "Signer", "ECDSA")):
                 raise
-            self.say(f"the invite's voucher does not count ({error}): {member.name} is in no draw until work of its own is verified")
-            self.chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
+            if new:
+                self.say(f"no voucher counts for {member.name} ({error}): {WITHOUT_VOUCHER}")
+            return False
+        if not new:
+            self.chain.send(member.secret, "vault", "refresh", key)
+        return True
 
     def _entered(self, key: bytes, session: bytes) -> bool:
         try:
@@ -221,7 +240,8 @@ class Enrolment:
         if chain.beacon_kind == "commit-reveal" and chain.read("beacon", "chainOf", key).current == bytes(32):
             chain.send(member.secret, "beacon", "setTip", key, onion.tip)
         now = self.swarm.stake(key)
-        wanted = self.stake if self.stake is not None else found.minStake if found.faucet else 0
+        free = found.faucet and chain.link.embedded and check.is_credit(chain.rpc, chain.link)
+        wanted = self.stake if self.stake is not None else found.minStake if free else 0
         missing = max(0, wanted - now.active)
         if missing and now.active < found.minStake:
             self._credits(member, missing, found.faucet)

@@ -24,7 +24,7 @@ from swarm.errors import InputError
 
 PREFIX = "os1_"
 VERSION = 2
-MAX_CHARS = 4096
+MAX_CHARS = 8192  # sixteen of the longest addresses, a chain and a voucher fit
 MAX_ADDRESSES = 16
 _CHECKSUM = 4
 _HINT = "ask for a new one: `swarm invite` prints it on a running node"

@@ -42,15 +42,19 @@ class ChainChoice:
     accept_unaudited: bool = False
     port: int = 0  # of the local chain's door
 
-    def link(self, folder: Path) -> ChainLink | None:
-        """The link that was chosen now, or at an earlier start of the run in `folder`; None where none was. Raises ChainRefused, InputError."""
-        if self.contracts is not None:
-            found = links.load(self.contracts)
-        elif (folder / links.FILE).exists() and not links.load(folder).embedded:
-            found = links.load(folder)
-        elif self.rpc is not None:
+    def link(self, folder: Path | None, invited: ChainLink | None = None) -> ChainLink | None:
+        """The link that was chosen now, or is an invite's, or was chosen at an earlier start of the run whose chain's folder is `folder`.
+
+        None: the run's own local chain. Raises ChainRefused, InputError.
+        """
+        kept = links.load(folder) if folder is not None and (folder / links.FILE).exists() else None
+        found = links.load(self.contracts) if self.contracts is not None else invited or (None if kept is None or kept.embedded else kept)
+        if self.contracts is not None and kept is not None and kept.contracts != found.contracts:
+            where = "a local chain of its own" if kept.embedded else f"other contracts than those of {self.contracts}"
+            raise InputError(f"the run in {folder.parent} uses {where}", "leave --rpc and --contracts out, or begin a new run with --fresh")
+        if found is None and self.rpc is not None:
             raise InputError("--rpc without --contracts", "name the file that `swarm chain deploy` wrote: it says where the contracts lie")
-        else:
+        if found is None:
             return None
         links.check_unaudited(found.chain_id, self.accept_unaudited)
         return found.at(self.rpc) if self.rpc else found

@@ -50,6 +50,14 @@ def test_chain_and_voucher_travel_along():
     assert invite.parse(whole.text()) == whole and len(whole.text()) < 900
 
 
+def test_the_longest_invite_is_read():
+    longest = f"/dns4/{'x' * 100}.example/tcp/65535/p2p/{PEER}/p2p-circuit/p2p/{PEER}"
+    longest = longest.replace("x" * 100, "x" * (100 + addresses.LONGEST - len(longest)))
+    link = LINK.at("https://" + "x" * 504)
+    whole = dataclasses.replace(GOOD, addresses=(longest,) * invite.MAX_ADDRESSES, chain=link, voucher=VOUCHER)
+    assert len(longest) == addresses.LONGEST and invite.parse(whole.text()) == whole
+
+
 ANY = st.none() | st.integers(-5, 5) | st.binary(max_size=140) | st.text(max_size=40) | st.booleans()
 
 
@@ -83,7 +91,7 @@ def test_scope_says_who_can_dial():
     [
         ("", "does not start with"),
         ("https://example.org/join", "does not start with"),
-        (invite.PREFIX + "A" * 5000, "at most 4096"),
+        (invite.PREFIX + "A" * 9000, "at most 8192"),
         (invite.PREFIX + "!!!!", "characters"),
         (invite.PREFIX + "ä", "characters"),
         (GOOD.text()[:-3], "checksum"),

@@ -43,6 +43,11 @@ def check(rpc: Rpc, link: ChainLink) -> str:
     return kind
 
 
+def is_credit(rpc: Rpc, link: ChainLink) -> bool:
+    """Whether the token is this version's Credit, which gives to all who ask: stake in it is not scarce."""
+    return _same(contracts.artifact("Credit"), raw(rpc.call("eth_getCode", link.contracts.credit, "latest")))
+
+
 def _same(made: Artifact, code: bytes) -> bool:
     """Whether code on chain is the shipped one, immutables aside."""
     if len(made.runtime) != len(code):

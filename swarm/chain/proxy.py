@@ -42,7 +42,7 @@ _ENDINGS = (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOve
 class Proxy:
     """Serves `chain_url` on (host, port) until `stop`. `fund(address, wei)` gives gas; None: this door gives none."""
 
-    def __init__(self, chain_url: str, host: str = "127.0.0.1", port: int = 0, fund: Callable[[bytes, int], None] | None = None):
+    def __init__(self, chain_url: str, host: str | list[str] = "127.0.0.1", port: int = 0, fund: Callable[[bytes, int], None] | None = None):
         self._rpc = Rpc(chain_url, max_bytes=MAX_ANSWER)
         self.host, self.port, self._fund = host, port, fund
         self.refused = 0  # calls that did not pass
@@ -56,7 +56,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """Of one of the hosts; of several, of this machine's own."""
+        return f"http://{self.host if isinstance(self.host, str) else '127.0.0.1'}:{self.port}"
 
     def start(self) -> None:
         """Listen; with port 0 on any free one, which `port` names from then on. Raises ResourceError where it is taken."""
@@ -67,7 +68,8 @@ class Proxy:
         started.wait()
         if failed:
             self._thread.join()
-            raise ResourceError(f"the chain's door cannot listen on {self.host}:{self.port} ({failed[0].strerror})", "choose another --chain-port")
+            where = self.host if isinstance(self.host, str) else " and ".join(self.host)
+            raise ResourceError(f"the chain's door cannot listen on {where}, port {self.port} ({failed[0].strerror})", "choose another --chain-port")
 
     def stop(self) -> None:
         """Close the door and every connection; returns when the thread has ended."""

@@ -14,7 +14,7 @@ import typer
 
 import swarm
 from swarm import errors, runs
-from swarm.cli import audit, chain, doctor, evaluate, identity, invite, join, node, recipes, score, status, up
+from swarm.cli import audit, chain, doctor, evaluate, identity, invite, join, node, pause, recipes, score, status, up
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
 
@@ -39,6 +39,8 @@ app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("eval", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("audit", epilog=audit.EXITS)(audit.audit)
 app.command("challenge", epilog=EXIT_CODES)(audit.challenge)
+app.command("pause", epilog=EXIT_CODES)(pause.pause)
+app.command("resume", epilog=EXIT_CODES)(pause.resume)
 app.add_typer(recipes.app, name="recipes", epilog=EXIT_CODES)
 app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
 app.add_typer(chain.app, name="chain", epilog=EXIT_CODES)

@@ -16,6 +16,7 @@ from swarm.chain.client import Chain, Swarm
 from swarm.chain.proxy import GRANT_WEI
 from swarm.chain.rpc import Rpc
 from swarm.chain.values import amount
+from swarm.chainhost import ONE_HOST
 from swarm.cli import options as o
 from swarm.errors import InputError
 from swarm.identity import Identity
@@ -28,7 +29,6 @@ app = typer.Typer(help="The chain behind a swarm: deploy the contracts, see wher
 RpcUrl = Annotated[str, typer.Option("--rpc", envvar="SWARM_RPC", help="The chain's JSON-RPC address, such as https://host/path.")]
 File = Annotated[Path | None, typer.Option("--contracts", envvar="SWARM_CONTRACTS", help="File with the contracts' addresses, as deploy writes it.")]
 Accept = Annotated[bool, typer.Option("--i-accept-unaudited", help="Go on where money is real, though nobody has audited the contracts.")]
-ONE_HOST = "this chain is one process on one member's machine, which could rewrite it: among strangers use a public chain (--rpc)"
 
 
 @app.command("deploy")

@@ -6,42 +6,53 @@ import json as codec
 
 import typer
 
-from swarm import addresses, chainhost, heartbeat, runs
+from swarm import addresses, chainhost, heartbeat, keystore, runs
 from swarm import invite as invites
 from swarm.cli import options as o
-from swarm.errors import NetworkError
+from swarm.enrolment import WITHOUT_VOUCHER
+from swarm.errors import IdentityError, NetworkError
 from swarm.invite import Invite
 from swarm.runs import Run
 
 REACH = {"loopback": "this machine only", "private": "your local network", "public": "anywhere"}
 
 
-def invite(run_dir: o.RunDir = None, json: o.Json = False) -> None:
+def invite(run_dir: o.RunDir = None, passphrase_file: o.PassphraseFile = None, ask_passphrase: o.AskPassphrase = False, json: o.Json = False) -> None:
     """Print the invite of the run that is on: swarm id, addresses, recipe hash in one string.
 
     Example: `swarm invite`
 
-    The string goes to stdout alone, so it can be piped; what it reaches is said on stderr.
+    The string goes to stdout alone, so it can be piped; what it reaches is said on stderr. Where steps are proved it carries a voucher,
+    the creator's word that gives one joiner weight in the draws: print a new invite for everyone. A locked operator key needs its passphrase.
     """
     run = _running(runs.latest(run_dir))
-    made = of(run)
+    made, why = of(run, keystore.passphrase(passphrase_file, ask_passphrase))
     widest = next(scope for scope in ("public", "private", "loopback") if any(addresses.scope(a) == scope for a in made.addresses))
     if json:
         value = {"invite": made.text(), "swarm": run.info.swarm, "recipe_hash": run.info.recipe_hash, "addresses": list(made.addresses)}
-        typer.echo(codec.dumps(value | {"reaches": widest}, indent=1))
+        chain = None if made.chain is None else made.chain.model_dump() | {"voucher": made.voucher is not None}
+        typer.echo(codec.dumps(value | {"reaches": widest, "chain": chain}, indent=1))
         return
     typer.echo(f"reaches {REACH[widest]}; whoever has it sees these addresses: {', '.join(made.addresses)}", err=True)
     if widest != "public":
         typer.echo("to be reached from further away, start with --listen 0.0.0.0 (and --announce HOST:PORT behind a router)", err=True)
-    if made.chain is not None and made.chain.embedded:
-        typer.echo("its chain is one process here: take this machine's word for it, or use --rpc among strangers", err=True)
-    if made.chain is not None and made.voucher is None:
-        typer.echo("it carries no voucher: whoever joins is in no draw until its own work is verified", err=True)
+    for sentence in about_chain(made, why):
+        typer.echo(sentence, err=True)
     typer.echo(made.text())
 
 
-def of(run: Run) -> Invite:
-    """The invite of a run whose peers are on. Raises NetworkError where none has an address yet."""
+def about_chain(made: Invite, why: str) -> list[str]:
+    """What to know about the chain of an invite; `why` it carries no voucher."""
+    if made.chain is None:
+        return []
+    if not made.chain.embedded:
+        return [f"its chain is {made.chain.chain_id} at {made.chain.url}; any other address of that chain can be given with --rpc"]
+    shared = "it carries a voucher for one joiner: print a new invite for the next one"
+    return [chainhost.ONE_HOST, shared if made.voucher is not None else f"it carries no voucher ({why}): {WITHOUT_VOUCHER}"]
+
+
+def of(run: Run, passphrase: str | None = None) -> tuple[Invite, str]:
+    """The invite of a run whose peers are on, and why it carries no voucher. Raises NetworkError where no peer has an address yet."""
     beats = [beat for folder in run.peers if (beat := heartbeat.read(folder / heartbeat.FILE)) is not None]
     there = [address for beat in beats for address in beat.addresses]
     order = ("public", "private", "loopback")
@@ -50,8 +61,16 @@ def of(run: Run) -> Invite:
         raise NetworkError(f"no peer of {run.folder} is reachable yet", "start it with `swarm up` and wait for its first round")
     ids = (bytes.fromhex(value) for value in (run.info.swarm, run.info.recipe_hash, run.info.recipe_blob))
     there = there[: invites.MAX_ADDRESSES]
-    chain = chainhost.as_others_see(run, there[0])
-    return Invite(*ids, tuple(there), chain, chainhost.voucher_of(run, chain) if chain is not None else None)
+    chain = chainhost.as_others_see(run, there)
+    given, why = None, "only the swarm's creator gives them out"
+    if chain is not None:
+        try:
+            given = chainhost.voucher_of(run, chain, passphrase)
+        except IdentityError as error:
+            if passphrase is not None:
+                raise
+            why = f"{error}; {error.hint}"
+    return Invite(*ids, tuple(there), chain, given), why
 
 
 def _running(run: Run) -> Run:

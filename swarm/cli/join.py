@@ -11,6 +11,8 @@ import typer
 from swarm import admission, chainhost, doctor, launch, names, runs
 from swarm import invite as invites
 from swarm import recipe as recipes
+from swarm.chain.link import ChainLink
+from swarm.chain.rpc import Rpc
 from swarm.cli import options as o
 from swarm.cli.running import run_to_the_end
 from swarm.errors import InputError, Refused, ResourceError
@@ -89,26 +91,31 @@ def join(
     choices = o.as_identity(choices, identity, passphrase_file, ask_passphrase, unencrypted, local=given.local)
     run, note = _run(given, run_dir, choices)
     members = launch.identities(run, choices)
-    for line in what_others_see(members[0], choices):
+    for line in what_others_see(members[0], choices, given.chain):
         typer.echo(line)
     chosen = _recipe(run, choices, members[0], given, recipe)
     admission.admit(chosen, allow_code, choices.recipe_folder, allow_hub)
     if chosen.proof.profile != "none":
-        chainhost.joined(run, given, choices)
+        chainhost.joined(run, chosen, given, choices)
     if rounds is not None:
         chosen = chosen.model_copy(update={"run": chosen.run.model_copy(update={"rounds": rounds})})
     doctor.require(chosen, choices)
     run_to_the_end(run, chosen, choices, members, note, alone=False, plain=plain, report_to=report_to)
 
 
-def what_others_see(identity: Identity, choices: Choices) -> list[str]:
+def what_others_see(identity: Identity, choices: Choices, chain: ChainLink | None) -> list[str]:
     """What joining makes public, in a few plain lines."""
     where = ", ".join(choices.network.announce or choices.network.listen)
     return [
         f"You join as {identity.name} (operator 0x{identity.address.hex()}, peer {identity.peer.hex()[:16]}).",
         f"Others will see: your IP address (listening on {where}); every text your model writes, with the scores anyone gives it;",
         "your two-word name, operator address and peer id; when you are on. They will not see files, keys, or anything else of this machine.",
+        *([f"The swarm's chain is at {_host(chain, choices)}: whoever runs that sees your IP address too."] if chain is not None else []),
     ]
+
+
+def _host(chain: ChainLink, choices: Choices) -> str:
+    return Rpc(choices.chain.rpc or chain.url).name
 
 
 def _run(given: Invite, run_dir: Path | None, choices: Choices) -> tuple[Run, str]:
@@ -173,6 +180,7 @@ def _dry(given: Invite, choices: Choices) -> str:
         "recipe hash": given.recipe_hash.hex(),
         "addresses": ", ".join(given.addresses),
         "listening on": ", ".join(choices.network.listen),
+        "chain": "none: nothing is proved" if given.chain is None else f"{given.chain.chain_id} at {_host(given.chain, choices)}",
         "recipe": "fetched from members and checked; its estimate is made before training starts",
     }
     return "\n".join([*(f"{name + ':':<14}{value}" for name, value in rows.items()), "nothing was started (--dry-run)"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json as codec
+from dataclasses import asdict
 from typing import Annotated
 
 import psutil
 import typer
 
-from swarm import heartbeat, runs
+from swarm import chainhost, heartbeat, runs
 from swarm.cli import options as o
 from swarm.ending import Machine, explain_previous
 from swarm.heartbeat import Heartbeat
@@ -29,11 +30,13 @@ def status(
     """
     found = runs.all_runs() if everything else [runs.latest(run_dir)]
     if json:
-        values = [_value(run) for run in found]
+        values = [_value(run) | ({} if everything else _chain(run)) for run in found]
         typer.echo(codec.dumps(values if everything else values[0], indent=1))
         return
     for run in found:
         typer.echo(f"{run.folder}: {_state(run)}")
+        if not everything and (chain := chainhost.standing(run)) is not None:
+            typer.echo(chain.line())
         for view in [] if everything else views(run):
             typer.echo(one_line(view))
             for warned in view.beat.warnings[-1:]:
@@ -58,6 +61,11 @@ def _state(run: Run) -> str:
     if run.info.finished is not None:
         return "finished"
     return explain_previous(run.info.machine, run.info.supervisor, Machine.now()) or "stopped; the command that started it carries on"
+
+
+def _chain(run: Run) -> dict[str, object]:
+    found = chainhost.standing(run)
+    return {"chain": None if found is None else asdict(found) | {"answers": not found.why}}
 
 
 def _value(run: Run) -> dict[str, object]:

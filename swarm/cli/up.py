@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from swarm import doctor, launch, plan, recipe, runs
+from swarm import chainhost, doctor, launch, plan, recipe, runs
 from swarm.cli import options as o
 from swarm.cli.running import run_to_the_end
 from swarm.launch import Choices
@@ -70,5 +70,6 @@ def up(
         typer.echo(plan.text(chosen, choices, json))
         return
     doctor.require(chosen, choices)
+    chainhost.require(chosen, choices)
     run, note = runs.for_recipe(chosen, run_dir, fresh)
     run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain, report_to=report_to)
