@@ -264,6 +264,29 @@ def test_a_foreign_transaction_in_its_place_is_noticed(world, swarm, member, tmp
     assert ("commit:0", "waiting") in moves and commitments(world, member) == [0] and other.count("latest") == 2
 
 
+def test_a_receipt_that_comes_late_doubles_nothing(world, giver, tmp_path, monkeypatch):
+    """A busy chain counts a transaction before it shows its receipt: that is no sign of another one in its place."""
+    target = keys.checksum(os.urandom(20))
+    call, late = world.chain.rpc.call, [6]
+
+    def slow(method, *params):
+        found = call(method, *params)
+        if method == "eth_getTransactionReceipt" and found and late[0]:
+            late[0] -= 1
+            return None
+        return found
+
+    monkeypatch.setattr(world.chain.rpc, "call", slow)
+    box = Outbox(tmp_path / "outbox.json", world.chain, [giver])
+    box.add(pay(giver, target, 0))
+    box.pump()
+    world.mine()
+    while late[0]:
+        box.pump()
+    pump(box, lambda: state(box) == "done")
+    assert paid(world, target) == 1 and world.chain.sender(giver).count("latest") == 2
+
+
 def test_a_place_behind_lost_transactions_is_reached(world, swarm, member, tmp_path, monkeypatch):
     """A restarted chain has forgotten earlier transactions of the account that nobody sends again."""
     monkeypatch.setattr(sender, "AGAIN_S", 0.2)
@@ -301,6 +324,8 @@ def test_a_wrong_nonce_is_put_right(world):
         sends.run(sends.address, b"")
     old = sends.launch(sends.address, b"", 1, nonce=0)
     sends.broadcast(old)  # nonce too low: no error, but
+    assert sends.look(old) is True, "its receipt may be late"
+    world.mine(2)
     assert sends.look(old) is False
     with world.at_once():
         assert sends.run(sends.address, b"")["status"] == "0x1" and sends.count("latest") == 2

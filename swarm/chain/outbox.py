@@ -181,6 +181,7 @@ class Outbox:
             return self._move(intent, "dropped", f"this node no longer has the key of {intent.account}")
         flight = Flight(**(intent.flight or {}))
         found = sender.look(flight, lambda: self._keep(intent, flight))
+        intent.flight = dataclasses.asdict(flight)  # when it was sent last, and such: needs not be on disk
         if found is False:
             return self._move(intent, "waiting", "another transaction of the account took its place", flight=None)
         if found is True:

@@ -25,8 +25,10 @@ MAX_FEE = 2_000 * GWEI  # a price of gas beyond it is a mistake or a trick of wh
 FEE_STEP = 1.25  # a replacement must pay 10 % more at least
 AGAIN_S = 2.0  # between two sendings of the same bytes
 BUMP_S = 30.0  # without being mined, then it pays more
+RECEIPT_TRIES, RECEIPT_S = 5, 0.1  # of a transaction whose place is taken
 GAP_S = 4.0  # behind a gap of lost transactions, then the gap is filled
 MAX_BUMPS = 8
+PASSED_BLOCKS, PASSED_S = 2, 60.0  # without a receipt after the account's count has passed a flight: then something else took its place
 SEND_S = 90.0
 KNOWN = ("already known", "already imported", "known transaction", "already exists")
 TAKEN = ("nonce too low", "nonce is too low", "replacement transaction underpriced", "transaction underpriced", "replacement fee too low")
@@ -50,6 +52,8 @@ class Flight:
     signed_at: float = 0.0  # wall clock of the last signature
     sent_at: float = 0.0
     gap_since: float = 0.0
+    passed_at: int = 0  # height at which the account's count was first seen beyond it, without a receipt
+    passed_since: float = 0.0
 
 
 class Sender:
@@ -95,9 +99,10 @@ class Sender:
         """
         if (receipt := self.receipt(flight)) is not None:
             return receipt
-        if self.count("latest") > flight.nonce:
-            return self.receipt(flight) or False  # mined between the two questions, or never
         now = time.time()
+        if self.count("latest") > flight.nonce:
+            return self.receipt(flight) or self._undecided(flight, now)
+        flight.passed_at = 0
         if now - flight.sent_at >= AGAIN_S:
             self._fill_gap(flight, now)
             if now - flight.signed_at >= BUMP_S and len(flight.raws) <= MAX_BUMPS:
@@ -112,6 +117,14 @@ class Sender:
             found = self.rpc.call("eth_getTransactionReceipt", each)
             if isinstance(found, dict) and found.get("blockNumber"):
                 return found
+        return None
+
+    def _receipt_soon(self, flight: Flight) -> Receipt | None:
+        """The receipt; a busy anvil counts a transaction a moment before it has one."""
+        for _ in range(RECEIPT_TRIES):
+            if (found := self.receipt(flight)) is not None:
+                return found
+            time.sleep(RECEIPT_S)
         return None
 
     def run(self, to: str, data: bytes, value: int = 0, timeout_s: float = SEND_S, poll_s: float = 0.25) -> Receipt:
@@ -153,6 +166,13 @@ class Sender:
 
     def _balance(self) -> int:
         return int(self.rpc.call("eth_getBalance", self.address, "latest"), 16)
+
+    def _undecided(self, flight: Flight, now: float) -> bool:
+        """Whether the flight may still turn out to be mined: a busy chain counts a transaction a while before it shows its receipt."""
+        height = int(self.rpc.call("eth_blockNumber"), 16)
+        if not flight.passed_at:
+            flight.passed_at, flight.passed_since = max(1, height), now
+        return height < flight.passed_at + PASSED_BLOCKS and now - flight.passed_since < PASSED_S
 
     def _fill_gap(self, flight: Flight, now: float) -> None:
         """A restarted chain may have lost earlier transactions that nobody sends again: empty ones take their places."""
