@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from swarm import disk
+from swarm.errors import ChainError
 from swarm.proof.schedule import OLDEST_SEED
 
+AGAIN_S = 1.0
 KEPT = 8  # epochs remembered: enough for every group that can still be fresh
 
 
@@ -62,3 +65,29 @@ class EpochSeeds:
         """Whether a step that ends now may count under `seed`."""
         now = self._epoch_now()
         return seed in self.of(range(max(0, now - OLDEST_SEED), now + 1))
+
+
+class PastSeeds:
+    """The seeds of any past epochs, for audits: a jury may look at an epoch that `EpochSeeds` has forgotten long ago.
+
+    `ask(epoch)` is the chain's answer, None while it is not known. A chain that does not answer is asked again: what this node cannot
+    find out must never count against the one it audits.
+    """
+
+    def __init__(self, recipe_hash: bytes, ask: Callable[[int], bytes | None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep):
+        self._known, self._ask, self._say, self._sleep = {0: recipe_hash}, ask, say, sleep
+
+    def of(self, epochs: range) -> set[bytes]:
+        """The seeds of `epochs`, all of them; waits for the chain."""
+        return {self._of(epoch) for epoch in epochs}
+
+    def _of(self, epoch: int) -> bytes:
+        while epoch not in self._known:
+            try:
+                if (seed := self._ask(epoch)) is not None:
+                    self._known[epoch] = seed
+                    break
+            except ChainError as error:
+                self._say(f"the seed of epoch {epoch} is asked for again: {error}")
+            self._sleep(AGAIN_S)
+        return self._known[epoch]
