@@ -74,7 +74,9 @@ class PastSeeds:
     find out must never count against the one it audits.
     """
 
-    def __init__(self, recipe_hash: bytes, ask: Callable[[int], bytes | None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep):
+    def __init__(
+        self, recipe_hash: bytes, ask: Callable[[int], bytes | None], say: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
+    ):
         self._known, self._ask, self._say, self._sleep = {0: recipe_hash}, ask, say, sleep
 
     def of(self, epochs: range) -> set[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarm import enrolment
-from swarm.epochseeds import EpochSeeds
+from swarm.epochseeds import EpochSeeds, PastSeeds
 from swarm.errors import ChainError, ResourceError
 from swarm.heartbeat import Proved
 from swarm.proof.schedule import Clock
@@ -124,21 +124,8 @@ def open_proving(
         recorder = Recorder(place, session.swarm, session.peer, session.operator, hello.machine, network.store, epoch_now, rules.proof.steps)
         scribe = Scribe(recorder, trainee, rules.proof.stored_every, clock.now)
         largest = 3 * len(state.pack(trainee.tensors, trainee.scalars)) + 65_536
-        past = {0: rules.hash}
-
-        def usable(epoch: int) -> set[bytes]:
-            """Seeds that steps of an epoch may have used, from the chain: a jury may look at an epoch that this node has forgotten long ago."""
-            for one in schedule.seeds_for(epoch):
-                while one not in past:
-                    try:
-                        if (seed := swarm.epoch_seed(one)) is not None:
-                            past[one] = seed
-                    except ChainError as error:
-                        presence.note(f"the seed of epoch {one} is asked for again: {error}")
-                    if one not in past:
-                        time.sleep(1.0)
-            return {past[one] for one in schedule.seeds_for(epoch)}
-
+        past = PastSeeds(rules.hash, swarm.epoch_seed, presence.note)
+        usable = lambda epoch: past.of(schedule.seeds_for(epoch))  # noqa: E731
         desk = Desk(folder / "audits", rules, recorder, replayer, network, largest, usable, clock.now, presence.note)
         stack.callback(desk.close)
         key, secret = swarm.key(session.operator, session.peer), enrolment.session_key(folder)
