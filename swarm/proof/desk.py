@@ -125,6 +125,7 @@ class Desk:
         self._openers = ThreadPoolExecutor(1, "opening")
         self._at_work = 0
         self._audits: list[Audit] = []
+        self._openings: list[tuple[Opening, float]] = []  # with the moment it was asked for
         self._bug: BaseException | None = None
 
     def start(self) -> None:
@@ -139,6 +140,7 @@ class Desk:
 
     def open(self, opening: Opening) -> None:
         """Begin to make a drawn state available."""
+        self._openings = [*((one, since) for one, since in self._openings if not one.done), (opening, self.now())]
         self._begin(self._openers, self._open, opening)
 
     def audit(self, audit: Audit) -> None:
@@ -153,8 +155,10 @@ class Desk:
 
     @property
     def urgent(self) -> bool:
-        """Whether an audit is not done with half of its window gone: then it comes before the own training."""
-        half = self.recipe.proof.audit / 2
+        """Whether an own state is waited for, or an audit is not done with half of its window gone: then that comes before the own training."""
+        half, soon = self.recipe.proof.audit / 2, self.recipe.proof.audit / 8
+        if any(not one.done and since + soon < self.now() < since + 2 * half for one, since in self._openings):
+            return True
         return any(one.verdict is None and one.deadline - half < self.now() < one.deadline for one in self._audits)
 
     @property
