@@ -258,9 +258,11 @@ class Enrolment:
 
     def _credits(self, member: Identity, needed: int, faucet: bool) -> None:
         has = self.chain.read("credit", "balanceOf", member.address)
-        if has < needed and faucet:
-            self.chain.send(member.secret, "credit", "faucet", needed - has)
-        elif has < needed:
+        while has < needed and faucet:
+            asked = min(needed - has, self.chain.read("credit", "CALL_LIMIT"))
+            self.chain.send(member.secret, "credit", "faucet", asked)
+            has += asked
+        if has < needed:
             what = f"{member.name} has {has / CREDIT:g} credits and is to stake {needed / CREDIT:g}"
             raise ChainRefused(what, f"send some to {keys.checksum(member.address)}, or give a smaller --stake", "BalanceTooLow")
 
