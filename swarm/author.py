@@ -31,7 +31,7 @@ class Draft:
 
 
 class Author:
-    """Writes the rollouts of peer `me` (32 bytes)."""
+    """Writes rollouts; `me` names the noise (`seeds.author` of operator and peer)."""
 
     def __init__(self, stages: Stages, me: bytes):
         self.stages, self.me = stages, me

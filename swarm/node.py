@@ -72,7 +72,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self.recipe = self.stages.recipe
-        self.author = Author(self.stages, self.me)
+        self.author = Author(self.stages, seeds.author(self.operator, self.me))
         self.totals = told.Totals.of(self.trainee.notes.get("totals", {}))
 
     def run(self, rounds: int, enough: Callable[[], bool] = lambda: False) -> None:

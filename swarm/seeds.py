@@ -33,11 +33,16 @@ def question_seed(recipe_hash: bytes, epoch_seed: bytes, peer: bytes, round: int
     return derive("question", recipe_hash, epoch_seed, peer, round, index)
 
 
+def author(operator: bytes, peer: bytes) -> bytes:
+    """32 bytes: who samples. A peer id under another operator draws other noise, so that its rollouts cannot be handed in twice."""
+    return derive("author", operator, peer)
+
+
 def sample_seed(
-    recipe_hash: bytes, epoch_seed: bytes, peer: bytes, round: int, stage: str, index: int, sample: int
+    recipe_hash: bytes, epoch_seed: bytes, author: bytes, round: int, stage: str, index: int, sample: int
 ) -> bytes:
-    """Seed of the sampling noise of one rollout: `sample`-th of group `index` of `stage`."""
-    return derive("sample", recipe_hash, epoch_seed, peer, round, stage, index, sample)
+    """Seed of the sampling noise of one rollout of `author` (see there): `sample`-th of group `index` of `stage`."""
+    return derive("sample", recipe_hash, epoch_seed, author, round, stage, index, sample)
 
 
 def choice(epoch_seed: bytes, peer: bytes, round: int, purpose: str) -> random.Random:

@@ -40,7 +40,7 @@ def test_every_step_of_every_peer_comes_out_the_same(swarm):
         for place, step in enumerate(node.scribe.recorder.steps(0)):
             _, _, leaf, packed = opening(swarm, peer, place)
             assert digest_of(packed) == step.state, "a state made again has other bytes"
-            replayed = replayer.replay(leaf, packed, node.scribe.recorder.store.get, {node.stages.epoch_seed})
+            replayed = replayer.replay(leaf, packed, node.scribe.recorder.store.get, {node.stages.epoch_seed}, node.operator)
             assert leaf.gradient == sealed(step.salt, replayed.gradient)
     assert any(record_of(node, step).sources for node in nodes for step in node.scribe.recorder.steps(0)), "no foreign group was trained on"
 
@@ -49,9 +49,9 @@ def record_of(node, step):
     return batches.unpack(node.scribe.recorder.store.get(step.leaf.batch), node.recipe)
 
 
-def fault_of(replayer, leaf, packed, blobs, seeds):
+def fault_of(node, replayer, leaf, packed, blobs, seeds):
     with pytest.raises(Fault) as fault:
-        replayer.replay(leaf, packed, blobs, seeds)
+        replayer.replay(leaf, packed, blobs, seeds, node.operator)
     return fault.value.where
 
 
@@ -65,10 +65,16 @@ def test_one_weight_off_by_one_ulp_is_seen(swarm):
     flat = tensors[name].reshape(-1)
     flat[0] = torch.nextafter(flat[0], torch.tensor(float("inf")))
     blobs, seeds = node.scribe.recorder.store.get, {node.stages.epoch_seed}
-    assert fault_of(replayer, leaf, state.pack(tensors, scalars), blobs, seeds) == "before"
+    assert fault_of(node, replayer, leaf, state.pack(tensors, scalars), blobs, seeds) == "before"
     forged = dataclasses.replace(leaf, before=state_root(tensors, scalars))
-    assert fault_of(replayer, forged, state.pack(tensors, scalars), blobs, seeds) in ("after", "rollouts")
-    assert fault_of(replayer, dataclasses.replace(leaf, after=bytes(32)), packed, blobs, seeds) == "after"
+    assert fault_of(node, replayer, forged, state.pack(tensors, scalars), blobs, seeds) in ("after", "rollouts")
+    assert fault_of(node, replayer, dataclasses.replace(leaf, after=bytes(32)), packed, blobs, seeds) == "after"
+
+
+def test_records_of_a_squatted_peer_id_do_not_fit_another_operator(swarm):
+    node, replayer, leaf, packed = opening(swarm)
+    thief = dataclasses.replace(node, operator=bytes(20))
+    assert fault_of(thief, replayer, leaf, packed, node.scribe.recorder.store.get, {node.stages.epoch_seed}) == "rollouts"
 
 
 def test_forged_rewards_rollouts_seeds_and_units_are_seen(swarm):
@@ -82,7 +88,7 @@ def test_forged_rewards_rollouts_seeds_and_units_are_seen(swarm):
         data = changed.pack()
         extra = {digest_of(data): data} | (blobs or {})
         said = dataclasses.replace(leaf, batch=digest_of(data), rollouts=changed.rollout_root, rewards=changed.reward_root)
-        return fault_of(replayer, said, packed, lambda digest: extra.get(digest) or store.get(digest), seeds)
+        return fault_of(node, replayer, said, packed, lambda digest: extra.get(digest) or store.get(digest), seeds)
 
     first = record.trained[0]
     (digest, reward, advantage), *rest = first.rollouts
@@ -99,10 +105,10 @@ def test_forged_rewards_rollouts_seeds_and_units_are_seen(swarm):
     changed = dataclasses.replace(record, own=((stage, digest_of(blob)), *record.own[1:]))
     assert with_record(changed, {digest_of(blob): blob}) == "rollouts"
 
-    assert fault_of(replayer, leaf, packed, store.get, {bytes(32)}) == "seed"
-    assert fault_of(replayer, dataclasses.replace(leaf, units=leaf.units + 1), packed, store.get, seeds) == "units"
-    assert fault_of(replayer, dataclasses.replace(leaf, sampled=leaf.sampled + 1), packed, store.get, seeds) == "counts"
-    assert fault_of(replayer, dataclasses.replace(leaf, round=leaf.round + 1), packed, store.get, seeds) == "before"
+    assert fault_of(node, replayer, leaf, packed, store.get, {bytes(32)}) == "seed"
+    assert fault_of(node, replayer, dataclasses.replace(leaf, units=leaf.units + 1), packed, store.get, seeds) == "units"
+    assert fault_of(node, replayer, dataclasses.replace(leaf, sampled=leaf.sampled + 1), packed, store.get, seeds) == "counts"
+    assert fault_of(node, replayer, dataclasses.replace(leaf, round=leaf.round + 1), packed, store.get, seeds) == "before"
 
 
 def test_a_foreign_blob_that_its_author_did_not_sign_for_is_seen(swarm):
@@ -119,4 +125,4 @@ def test_a_foreign_blob_that_its_author_did_not_sign_for_is_seen(swarm):
         changed = dataclasses.replace(record, sources=(source, *record.sources[1:]))
         said = dataclasses.replace(leaf, batch=digest_of(changed.pack()))
         blobs = {said.batch: changed.pack()}
-        assert fault_of(replayer, said, packed, lambda d, b=blobs: b.get(d) or store.get(d), {leaf.epoch_seed}) == "foreign"
+        assert fault_of(node, replayer, said, packed, lambda d, b=blobs: b.get(d) or store.get(d), {leaf.epoch_seed}) == "foreign"

@@ -53,6 +53,10 @@ def until(condition, seconds=90):
     return found
 
 
+def _write(node, folder, leaves, states):
+    write_job(folder, leaves, states=states, seeds=[node.stages.epoch_seed.hex()], operator=node.operator.hex())
+
+
 def a_job(node, folder, places):
     """A folder as an auditor would fill it: the drawn steps' leaves, states and blobs; states are opened by the prover's own replayer."""
     steps = [node.scribe.recorder.steps(0)[place] for place in places]
@@ -60,7 +64,7 @@ def a_job(node, folder, places):
     for step in steps:
         for digest in step.blobs:
             (folder / digest.hex()).write_bytes(node.scribe.recorder.store.get(digest))
-    write_job(folder, [step.leaf for step in steps], states=[step.state.hex() for step in steps], seeds=[node.stages.epoch_seed.hex()])
+    _write(node, folder, [step.leaf for step in steps], [step.state.hex() for step in steps])
     return steps
 
 
@@ -106,7 +110,7 @@ def test_a_forged_step_is_a_fault_that_says_where(node, process, tmp_path):
     a_job(node, tmp_path / "job", (0,))
     (tmp_path / "job" / step.state.hex()).write_bytes(node.scribe.recorder.store.get(step.state))
     forged = dataclasses.replace(step.leaf, after=digest_of(b"another"))
-    write_job(tmp_path / "job", [forged], states=[step.state.hex()], seeds=[node.stages.epoch_seed.hex()])
+    _write(node, tmp_path / "job", [forged], [step.state.hex()])
     process.give("replay", tmp_path / "job")
     answer = until(process.answer)
     assert (answer["verdict"], answer["where"], answer["step"]) == ("fault", "after", 0)

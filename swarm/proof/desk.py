@@ -250,7 +250,7 @@ class Desk:
                     done.result()
         audit.step = 0
         seeds = [seed.hex() for seed in self.usable_seeds(this.epoch)]
-        write_job(folder, [leaf for leaf, _ in learned], states=[state.hex() for _, state in learned], seeds=seeds)
+        write_job(folder, [leaf for leaf, _ in learned], states=[state.hex() for _, state in learned], seeds=seeds, operator=this.operator.hex())
 
     def _fetch(self, audit: Audit, digest: bytes, limit: int, folder: Path) -> bytes:
         """One blob from the prover or from whoever serves it, tried until the deadline; written into `folder` and served on."""

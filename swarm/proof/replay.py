@@ -62,8 +62,9 @@ class Replayer:
         self.limits = Limits.of(stages.recipe)
         self._sizes = sizes(trainee.policy.model)
 
-    def replay(self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes]) -> Replayed:
-        """Do one step again. `packed` is the state before it, `usable_seeds` are the epoch seeds it may have used.
+    def replay(self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes], operator: bytes) -> Replayed:
+        """Do one step again. `packed` is the state before it, `usable_seeds` are the epoch seeds it may have used, `operator` (20 bytes) is
+        its author's: another operator's noise is another.
 
         Raises Fault where the record does not hold.
         """
@@ -77,7 +78,7 @@ class Replayer:
         self.stages.epoch_seed = leaf.epoch_seed
         own = self._own_groups(leaf, record, blobs)
         for stage, groups in own.items():
-            self._decode_again(leaf, stage, groups, blobs(dict(record.own)[stage]))
+            self._decode_again(leaf, operator, stage, groups, blobs(dict(record.own)[stage]))
         scored = self._batch(leaf, record, own, blobs)
         result = self._step(leaf, scored)
         self._compare(leaf, record, own, result)
@@ -130,13 +131,13 @@ class Replayer:
             raise Fault("own blobs", f"round {leaf.round} does not answer its questions in order")
         return own
 
-    def _decode_again(self, leaf: Leaf, stage: str, groups: list[Group], blob: bytes) -> None:
+    def _decode_again(self, leaf: Leaf, operator: bytes, stage: str, groups: list[Group], blob: bytes) -> None:
         """Write a stage's rollouts again and compare the bytes."""
         try:
             drafts = [Draft(dataclasses.replace(group, rollouts=()), self.stages.question(group)) for group in groups]
         except TaskError as error:
             raise Fault("question", str(error)) from None
-        again = Author(self.stages, leaf.peer).write(drafts, leaf.round)
+        again = Author(self.stages, seeds.author(operator, leaf.peer)).write(drafts, leaf.round)
         if pack(stage, leaf.round, leaf.epoch_seed, again) != blob:
             raise Fault("rollouts", f"{stage} of round {leaf.round}: {_first_difference(groups, again)}")
 

@@ -3,7 +3,7 @@
 It reads one job a line from stdin and answers one JSON line on stdout; jobs name files, never code. It has a model and tasks of its
 own, runs at lower priority, opens no socket and holds no key. Its first line tells the machine's determinism class.
 
-    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds; blobs by digest beside it -> verdict
+    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator; blobs by digest beside it -> verdict
     {"do": "open", "folder": F}     F/job.json: the way from a stored state to a drawn one       -> F/<digest of the state>
 """
 
@@ -52,11 +52,12 @@ def replay(replayer: Replayer, folder: Path) -> dict[str, Any]:
 
     job = json.loads((folder / JOB).read_bytes())
     seeds = {bytes.fromhex(seed) for seed in job["seeds"]}
+    operator = bytes.fromhex(job["operator"])
     gradients, cpu_s, blobs = [], 0.0, _reader(folder)
     for at, (leaf, state) in enumerate(zip(_leaves(job), job["states"], strict=True)):
         begun = time.process_time()
         try:
-            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds)
+            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds, operator)
         except Fault as fault:
             spent = round(cpu_s + time.process_time() - begun, 3)
             return {"verdict": FAULT, "step": leaf.step, "at": at, "where": fault.where, "what": fault.what, "cpu_s": spent}
