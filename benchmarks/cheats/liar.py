@@ -1,0 +1,46 @@
+"""A cheating node process: `swarm node` with one thing replaced. Started by `live.py` as `python -m benchmarks.cheats.liar CHEAT --folder PEER`."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def rewards() -> None:
+    """A prover that forges rewards: whatever it scores, its own answers and those of others, earns the opposite."""
+    from swarm.stages import Stages
+
+    honest = Stages.rewards
+    Stages.rewards = lambda self, group, question: [1.0 - reward for reward in honest(self, group, question)]
+
+
+def lazy() -> None:
+    """An auditor that always says ok, with a value of its own making."""
+    from swarm.proof.desk import Audit, Desk
+
+    def audit(self: Desk, audit: Audit) -> None:
+        audit.value, audit.verdict = secrets.token_bytes(32), "ok"
+
+    Desk.audit = audit
+
+
+def slander() -> None:
+    """An auditor that calls everything faulty."""
+    from swarm.proof.desk import Audit, Desk
+
+    def audit(self: Desk, audit: Audit) -> None:
+        audit.step, audit.verdict = audit.drawn[0], "fault"
+
+    Desk.audit = audit
+
+
+WAYS: dict[str, Callable[[], None]] = {"rewards": rewards, "lazy": lazy, "slander": slander}
+
+if __name__ == "__main__":
+    from swarm.cli.node import node
+
+    cheat, _, folder = sys.argv[1:]
+    WAYS[cheat]()
+    node(Path(folder))
