@@ -25,7 +25,6 @@ MAX_FEE = 2_000 * GWEI  # a price of gas beyond it is a mistake or a trick of wh
 FEE_STEP = 1.25  # a replacement must pay 10 % more at least
 AGAIN_S = 2.0  # between two sendings of the same bytes
 BUMP_S = 30.0  # without being mined, then it pays more
-RECEIPT_TRIES, RECEIPT_S = 5, 0.1  # of a transaction whose place is taken
 GAP_S = 4.0  # behind a gap of lost transactions, then the gap is filled
 MAX_BUMPS = 8
 PASSED_BLOCKS, PASSED_S = 2, 60.0  # without a receipt after the account's count has passed a flight: then something else took its place
@@ -117,14 +116,6 @@ class Sender:
             found = self.rpc.call("eth_getTransactionReceipt", each)
             if isinstance(found, dict) and found.get("blockNumber"):
                 return found
-        return None
-
-    def _receipt_soon(self, flight: Flight) -> Receipt | None:
-        """The receipt; a busy anvil counts a transaction a moment before it has one."""
-        for _ in range(RECEIPT_TRIES):
-            if (found := self.receipt(flight)) is not None:
-                return found
-            time.sleep(RECEIPT_S)
         return None
 
     def run(self, to: str, data: bytes, value: int = 0, timeout_s: float = SEND_S, poll_s: float = 0.25) -> Receipt:
