@@ -85,8 +85,9 @@ class BatchRecord:
     @property
     def reward_root(self) -> bytes:
         """32-byte root over their rewards: keccak256 of each float64's big-endian bits, not-a-number for a dropped one."""
-        rows = [keccak(_NAN if reward is None else struct.pack(">d", reward)) for group in self.trained for _, reward, _ in group.rollouts]
-        return merkle.root(rows) if rows else NOTHING
+        rewards = [_NAN if reward is None else struct.pack(">d", reward) for group in self.trained for _, reward, _ in group.rollouts]
+        hashed = {each: keccak(each) for each in set(rewards)}  # a few different ones stand for hundreds
+        return merkle.root([hashed[each] for each in rewards]) if rewards else NOTHING
 
 
 def max_bytes(recipe: Recipe) -> int:
