@@ -13,6 +13,7 @@ A chain that does not answer is said once and asked again; the node trains on.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import threading
 import traceback
 from collections.abc import Callable
@@ -30,13 +31,14 @@ from swarm.errors import ChainError
 from swarm.keys import address_of, checksum, keccak
 from swarm.proof import odds
 from swarm.proof.ballots import Ballot, Ballots, name, new_salt
-from swarm.proof.desk import Audit, Commitment, Desk, Opening
+from swarm.proof.desk import Audit, Commitment, Desk, Opening, Rehearsal
 from swarm.proof.onion import Onion
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule
 
 TURN_S = 1.0
 LEAVE_S = 2.0
+REHEARSAL = 0.6  # share of the grace within which the own replay before a commitment has to end
 LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
 REPORT_S = 3  # between two members that may report the same absence
@@ -102,6 +104,8 @@ class Duties:
         self._settled: dict[tuple[bytes, int], None] = {}
         self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
+        self._alone = False
+        self._rehearsals: dict[int, Rehearsal] = {}
         self._next_commit = recorder.closed + 1
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
@@ -142,7 +146,7 @@ class Duties:
         self.clock.observe(head.time)
         now = head.time
         trouble: list[ChainError] = []
-        duties = (self._learn, self._come_back, self._commit, self._randomness, self._report)
+        duties = (self._learn, self._come_back, self._company, self._commit, self._randomness, self._report)
         cases = [lambda now, case=case: self._serve(case, now) for case in self._cases.values()]
         for part in (*duties, *cases, self._pump):
             try:
@@ -198,12 +202,22 @@ class Duties:
     def _commit(self, now: int) -> None:
         """Close every epoch that has ended and commit it."""
         while self.schedule.end(self._next_commit) < now and not self.recorder.pending:
-            epoch = self.recorder.close(self._next_commit, self.heard())
-            if epoch is not None:
-                self._post(epoch.number, now)
+            self.recorder.close(self._next_commit, self.heard())
             self._next_commit += 1
         for number in self.recorder.unposted:
-            self._post(number, now)
+            if self._rehearsed(number, now):
+                self._post(number, now)
+
+    def _rehearsed(self, number: int, now: int) -> bool:
+        """Whether an epoch may be committed: one of its steps, drawn by this node alone, was replayed, or there is no more time for that."""
+        if now > self.schedule.end(number) + self.schedule.grace * REHEARSAL:
+            return True
+        rehearsal = self._rehearsals.get(number)
+        if rehearsal is None:
+            steps = self.recorder.steps(number)
+            rehearsal = self._rehearsals[number] = Rehearsal(number, secrets.choice(steps).leaf.step)
+            self.desk.rehearse(rehearsal)
+        return rehearsal.verdict is not None
 
     def _post(self, number: int, now: int) -> None:
         """The commitment of a closed epoch; late where its window is over."""
@@ -211,8 +225,13 @@ class Duties:
         assert epoch is not None
         steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
         goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=number)
-        late = now > self.schedule.commit_until(number)
-        if late:
+        rehearsal = self._rehearsals.pop(number, None)
+        if rehearsal is not None and rehearsal.verdict == "fault":  # this machine does not agree with itself: better unpaid than accused
+            if now <= self.schedule.commit_until(number):
+                self._rehearsals[number] = rehearsal
+                return
+            self.say(f"epoch {number}: the own replay of step {rehearsal.step} disagrees ({rehearsal.what}); is this machine's memory sound?")
+        if now > self.schedule.commit_until(number):
             args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
             self._send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
             self.say(f"epoch {number}: {steps} steps are committed after its window was over: they keep the row of states, and earn nothing")
@@ -230,6 +249,19 @@ class Duties:
             goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
             if self._send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
                 self.say("a duty was missed: this peer has paid for an absence and comes back into the draws")
+
+    def _company(self, now: int) -> None:
+        """Say once an epoch whether enough others of this machine's class could audit it: without them its work scores nothing."""
+        epoch = self.schedule.epoch_at(now)
+        if f"company {epoch}" in self._sent or not self.swarm.stake(self.key).active:
+            return
+        self._sent.add(f"company {epoch}")
+        others, needed = self.chain.read("vault", "othersAt", self.key, epoch)
+        few = f"{others} other operators of this machine's class can audit it, {needed} are needed: its work scores nothing until more join"
+        alone = others < needed
+        if alone != self._alone:
+            self.say(few if alone else "enough others of this machine's class can audit it now: its work scores")
+        self._alone = alone
 
     def _randomness(self, now: int) -> None:
         """Show this member's link for R(e) while its window is open."""

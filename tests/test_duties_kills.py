@@ -43,6 +43,9 @@ class FakeDesk:
     def open(self, opening):
         opening.done = True
 
+    def rehearse(self, rehearsal):
+        rehearsal.verdict = "ok"
+
     def audit(self, audit):
         audit.verdict, audit.value, audit.told = "ok", keys.keccak(audit.commitment.root), {"cpu_s": 0.0}
 
@@ -171,3 +174,27 @@ def test_a_peer_that_was_away_pays_once_and_comes_back_by_itself(tmp_path):
             world.skip(5)
         stake = swarm.stake(away.member.key)
         assert not stake.lapsed and 198 * 10**18 <= stake.active < 200 * 10**18, "absent for two epochs: at most 1 % in all, and back"
+
+
+def test_a_machine_that_does_not_agree_with_itself_commits_late_and_unpaid_instead_of_being_accused(tmp_path):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        rehearsed = []
+
+        def disagree(rehearsal):
+            rehearsed.append(rehearsal.epoch)
+            rehearsal.verdict = "fault" if rehearsal.epoch == 1 else "ok"
+
+        peers[0].duties.desk.rehearse = disagree
+        while (now := world.chain.head().time) < swarm.end(3) + swarm.terms.grace:
+            for peer in peers:
+                if now < swarm.end(3) - 5:
+                    peer.learn()
+                peer.duties.turn()
+            world.skip(5)
+        events = Scanner(world.chain, ("ledger", "vault")).scan().new
+        mine = {e.values["epoch"]: e.values["late"] for e in events if e.name == "Committed" and e.values["key"] == peers[0].member.key}
+        assert mine == {0: False, 1: True, 2: False, 3: False} and sorted(rehearsed) == [0, 1, 2, 3]
+        assert not [e for e in events if e.name == "Slashed" and e.values["amount"]]
