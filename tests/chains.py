@@ -48,7 +48,11 @@ class World:
     def __init__(self, folder: Path):
         self.anvil = Anvil(folder)
         self.anvil.start()
-        self.link = deploy.deploy(self.anvil.rpc, self.anvil.purse, first=0, embedded=True)
+        try:
+            self.link = deploy.deploy(self.anvil.rpc, self.anvil.purse, first=0, embedded=True)
+        except BaseException:
+            self.anvil.stop()
+            raise
         self.chain = Chain(self.link, timeout_s=5.0)
         self._later = time.monotonic()
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 
 import psutil
@@ -17,6 +18,7 @@ from swarm.chain import anvil, deploy
 from swarm.chain.anvil import Anvil
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner
+from swarm.chain.rpc import RpcError
 from swarm.errors import ChainError, ResourceError, StateError
 
 
@@ -87,6 +89,28 @@ def test_contracts_that_a_kill_took_come_back_at_the_same_addresses(tmp_path):
             world.chain.check()
         again = deploy.deploy(world.anvil.rpc, world.anvil.purse, first=0, embedded=True)
         assert again == world.link and Chain(again).check()
+
+
+def test_questions_are_answered_while_blocks_come(world):
+    """anvil looks the newest block up first and its state afterwards: the state must still be there then."""
+    place, end = world.link.contracts.court, time.monotonic() + 3.0
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        while time.monotonic() < end:
+            try:
+                world.chain.rpc.call("eth_call", {"to": place, "data": "0x"}, "latest")
+            except RpcError as error:
+                failed.extend([error] if "OutOfRange" in str(error) else [])
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() < end:
+        world.mine()
+    for thread in threads:
+        thread.join()
+    assert failed == []
 
 
 def test_a_restart_that_fails_is_tried_again(tmp_path, monkeypatch):

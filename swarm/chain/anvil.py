@@ -40,6 +40,7 @@ STOP_S = 10.0
 COPY_S = 5.0  # between two copies of the dump
 STEP_BYTES = 8 * 2**20  # of dump, for each further second between two dumps
 LONGEST_INTERVAL_S = 30
+STATES = 32  # kept in memory: without any, a question about the newest block fails when the next one comes in the middle of it
 LOG_BYTES = 4 * 2**20
 FAILURES = 5  # in a row, then it is given up
 FIRST_CHAIN, CHAINS = 1_500_000_000, 500_000_000  # chain ids of local chains; no public chain has one of these
@@ -167,7 +168,8 @@ class Anvil:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             os.replace(log, log.with_name("log.1.txt"))
         command = [binary, "--host", "127.0.0.1", "--port", self.note.port, "--chain-id", self.chain_id, "--accounts", 0, "--quiet", "--no-cors"]
-        command += ["--block-time", 1, "--state", STATE, "--state-interval", self._interval, "--prune-history", "--disable-console-log"]
+        command += ["--block-time", 1, "--state", STATE, "--state-interval", self._interval, "--disable-console-log"]
+        command += ["--prune-history", STATES]
         with open(log, "ab") as output:
             pipes = dict(stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             self._process = subprocess.Popen([str(word) for word in command], cwd=self.folder, start_new_session=True, **pipes)
