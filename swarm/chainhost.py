@@ -25,11 +25,12 @@ from swarm.chain.client import Chain, Swarm
 from swarm.chain.link import ChainLink
 from swarm.chain.proxy import Proxy
 from swarm.chain.voucher import Voucher
-from swarm.enrolment import Enrolment, read_schedule, schedule_of, terms, write_schedule
+from swarm.enrolment import ONION, Enrolment, read_schedule, schedule_of, session_key, terms, write_schedule
 from swarm.errors import ChainError, ChainRefused, InputError, Refused, StateError
 from swarm.identity import Identity
 from swarm.invite import Invite
 from swarm.launch import Choices
+from swarm.proof.onion import Onion
 from swarm.recipe import Recipe
 from swarm.runs import Run
 
@@ -98,6 +99,9 @@ class LocalChain:
 def hosted(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], say: Say) -> Iterator[None]:
     """What a run's chain needs from the supervising process while the run is on: the local chain itself where it is ours, and enrolment."""
     peers = [run.peer(index) for index in range(len(members))]
+    for folder in peers:  # before two processes would each make their own
+        session_key(folder)
+        Onion(folder / ONION)
     with contextlib.ExitStack() as stack:
         local = None
         found = choices.chain.link(run.chain) if run.info.kind == "up" else link.load(run.chain)

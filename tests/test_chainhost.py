@@ -335,3 +335,11 @@ def test_the_door_opens_only_as_far_as_the_swarm_listens(tmp_path):
         door = chainhost.LocalChain(tmp_path / "chain", ["0.0.0.0"], chosen)
         assert door.start().url == f"http://127.0.0.1:{port}", "0 keeps the port over restarts"
         door.stop()
+
+
+def test_a_peers_keys_are_there_before_its_node_starts(local, members, home):
+    """Node and supervisor both look for them: two that make one at the same time would go on with different ones."""
+    run = begun("join", bytes.fromhex(local.info.swarm), "i")
+    chainhost.joined(run, RULES, invitation(local), Choices())
+    with chainhost.hosted(run, RULES, Choices(), members[1:], print):
+        assert (run.peer(0) / enrolment.SESSION_KEY).exists() and (run.peer(0) / enrolment.ONION).exists()
