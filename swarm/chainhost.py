@@ -54,16 +54,18 @@ class LocalChain:
         self.folder, self.say = folder, say
         self.anvil = Anvil(folder)
         known = folder / DOOR
-        port = port or (int(known.read_text()) if known.exists() else free_port())
-        self.door = Proxy(self.anvil.url, hosts or ["127.0.0.1"], port, fund=lambda who, wei: self.anvil.fund(who, wei))
+        self._port = port or (int(known.read_text()) if known.exists() else free_port())
+        self._hosts = hosts or ["127.0.0.1"]
+        self.door: Proxy | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="local chain", daemon=True)
 
     def start(self) -> ChainLink:
         """Start everything, deploy what is missing, write chain.json; the link as nodes of this machine use it."""
-        self.anvil.start()
+        self.anvil.start()  # on another port than last time, where that is taken: the door is made afterwards
+        self.door = Proxy(self.anvil.url, self._hosts, self._port, fund=lambda who, wei: self.anvil.fund(who, wei))
         try:
-            found = deploy.deploy(self.anvil.rpc, self.anvil.purse, first=0, embedded=True)
+            found = self._deployed()
             self.door.start()
         except BaseException:
             self.anvil.stop()
@@ -78,8 +80,13 @@ class LocalChain:
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(15.0)
-        self.door.stop()
+        if self.door is not None:
+            self.door.stop()
         self.anvil.stop()
+
+    def _deployed(self) -> ChainLink:
+        """The contracts, put back where a kill in the chain's first second took them away."""
+        return deploy.deploy(self.anvil.rpc, self.anvil.purse, first=0, embedded=True)
 
     def fund(self, address: bytes) -> None:
         """Gas for an account of this run."""
@@ -90,6 +97,7 @@ class LocalChain:
             try:
                 if (said := self.anvil.watch(time.monotonic())) is not None:
                     self.say(said)
+                    self._deployed()
             except (ChainError, StateError) as error:
                 self.say(f"{error} ({error.hint}): the nodes train on, nothing can be proved until it is back")
                 return

@@ -1,7 +1,7 @@
 """What a node owes its swarm each epoch, in a thread beside its rounds: commit, reveal randomness, open, audit, vote, settle.
 
     epoch ends        close the records, commit their root                                        (`_commit`)
-    commits are over  show one link of the chain of hashes; out of all of them come draws and seed (`_randomness`)
+    commits are over  show one link of the chain of hashes; out of all of them come draws and seed (`Shares`)
     draws are known   serve the own drawn states; audit what this peer was drawn for              (`_open`, `_seats`)
     audits are over   open the verdicts, then the salts of the own drawn steps                    (`_reveal`)
     case is closed    carry it out, add the units, release the blobs                              (`_settle`)
@@ -28,21 +28,20 @@ from swarm.chain.outbox import Goal, Intent, Outbox
 from swarm.chain.values import Outcome, Phase, Verdict
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import ChainError
-from swarm.keys import address_of, checksum, keccak
+from swarm.keys import address_of, checksum
 from swarm.proof import odds
 from swarm.proof.ballots import Ballot, Ballots, name, new_salt
 from swarm.proof.desk import Audit, Commitment, Desk, Opening, Rehearsal
 from swarm.proof.onion import Onion
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule
+from swarm.shares import Shares
 
 TURN_S = 1.0
 LEAVE_S = 2.0
 REHEARSAL = 0.6  # share of the grace within which the own replay before a commitment has to end
 LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
-REPORT_S = 3  # between two members that may report the same absence
-REPORTED = 64  # members looked at for absences in an epoch
 CLOSED_KEPT = 64  # cases remembered after they were settled
 UNBONDING_EPOCHS = 20  # over which the printed odds add up
 
@@ -93,7 +92,7 @@ class Duties:
     ):
         """`heard()` are the peers whose announcements were seen lately; `folder` holds outbox and ballots."""
         self.chain, self.swarm, self.key, self.schedule, self.clock = chain, swarm, key, schedule, clock
-        self.recorder, self.seeds, self.desk, self.onion, self.heard, self.say = recorder, seeds, desk, onion, heard, say
+        self.recorder, self.seeds, self.desk, self.heard, self.say = recorder, seeds, desk, heard, say
         self.account, self._secret = checksum(address_of(secret)), secret
         self.outbox = Outbox(folder / "outbox.json", chain, [secret])
         self.ballots = Ballots(folder / "ballots")
@@ -104,6 +103,7 @@ class Duties:
         self._settled: dict[tuple[bytes, int], None] = {}
         self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
+        self._shares = Shares(chain, swarm, key, schedule, onion, self._send, say)
         self._alone = False
         self._rehearsals: dict[int, Rehearsal] = {}
         self._next_commit = recorder.closed + 1
@@ -146,7 +146,7 @@ class Duties:
         self.clock.observe(head.time)
         now = head.time
         trouble: list[ChainError] = []
-        duties = (self._learn, self._come_back, self._company, self._commit, self._randomness, self._report)
+        duties = (self._learn, self._come_back, self._company, self._commit, self._shares.show, self._report)
         cases = [lambda now, case=case: self._serve(case, now) for case in self._cases.values()]
         for part in (*duties, *cases, self._pump):
             try:
@@ -156,6 +156,9 @@ class Duties:
         self._clean(now)
         if trouble:
             raise trouble[0]
+
+    def _report(self, now: int) -> None:
+        self._shares.report(now, list(self._members))
 
     def _pump(self, now: int) -> None:
         for moved in self.outbox.pump():
@@ -262,39 +265,6 @@ class Duties:
         if alone != self._alone:
             self.say(few if alone else "enough others of this machine's class can audit it now: its work scores")
         self._alone = alone
-
-    def _randomness(self, now: int) -> None:
-        """Show this member's link for R(e) while its window is open."""
-        if self.chain.beacon_kind != "commit-reveal":
-            return
-        for epoch in self._between(now, self.schedule.commit_until, self.schedule.beacon_until):
-            if f"reveal {epoch + 1}" in self._sent:
-                continue
-            if self.chain.read("vault", "weightAt", self.key, epoch) and not self.chain.read("beacon", "hasRevealed", self.key, epoch + 1):
-                held = self.chain.read("beacon", "chainOf", self.key)
-                link = self.onion.below(held.next if held.next != bytes(32) and held.__dict__["from"] <= epoch else held.current)
-                if link is None:
-                    self.say("this peer's chain of hashes is not the one it committed to: its share of the randomness is lost")
-                else:
-                    goal = Goal(contract="beacon", function="hasRevealed", args=[self.key, epoch + 1])
-                    until = self.schedule.beacon_until(epoch)
-                    self._send(f"reveal {epoch + 1}", "reveal", "beacon", [self.key, epoch + 1, link], until, goal)
-            self._sent.add(f"reveal {epoch + 1}")
-
-    def _report(self, now: int) -> None:
-        """Charge members that kept back their share of the randomness. One at a time reports, in an order drawn per epoch; the others step in."""
-        if self.chain.beacon_kind != "commit-reveal":
-            return
-        for epoch in self._between(now, self.schedule.beacon_until, self.schedule.audit_until):
-            order = sorted(self._members, key=lambda key: keccak(key, epoch.to_bytes(4, "big")))
-            turn = order.index(self.key) if self.key in self._members else len(order)
-            if f"report {epoch}" in self._sent or now < self.schedule.beacon_until(epoch) + REPORT_S * turn:
-                continue
-            self._sent.add(f"report {epoch}")
-            for key in order[:REPORTED]:
-                if key != self.key and self.chain.read("beacon", "missed", key, epoch + 1) and not self.swarm.stake(key).lapsed:
-                    goal = Goal(contract="vault", function="stakeOf", args=[key], field="lapsed")
-                    self._send(f"forfeit {epoch + 1} {key.hex()[:16]}", "forfeit", "vault", [key, epoch + 1], self.schedule.end(epoch + 1), goal)
 
     def _serve(self, case: _Case, now: int) -> None:
         """Everything that this node owes to one case now."""
@@ -411,11 +381,6 @@ class Duties:
             del self._settled[next(iter(self._settled))]
         while len(self._blobs) > CLOSED_KEPT * max(1, len(self._members)):
             del self._blobs[next(iter(self._blobs))]
-
-    def _between(self, now: int, opens: Callable[[int], int], closes: Callable[[int], int]) -> list[int]:
-        """Epochs whose window [opens, closes) holds `now`."""
-        latest = self.schedule.epoch_at(now)
-        return [epoch for epoch in range(max(0, latest - 4), latest + 1) if opens(epoch) <= now < closes(epoch)]
 
     def _send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> bool:
         """Put a transaction into the outbox; False where it lies there already, or has been done."""

@@ -10,6 +10,7 @@ hand: two peers that audit each other would both wait for ever.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import time
@@ -91,6 +92,16 @@ class Opening:
     done: bool = False
 
 
+@dataclass
+class Rehearsal:
+    """An own step that is replayed before its epoch is committed. `verdict` is None until it is done."""
+
+    epoch: int
+    step: int
+    verdict: str | None = None
+    what: str = ""
+
+
 class Late(Exception):
     """A blob did not come by the deadline, having been asked for during `tried_s` seconds."""
 
@@ -142,6 +153,10 @@ class Desk:
         """Begin to make a drawn state available."""
         self._openings = [*((one, since) for one, since in self._openings if not one.done), (opening, self.now())]
         self._begin(self._openers, self._open, opening)
+
+    def rehearse(self, rehearsal: Rehearsal) -> None:
+        """Begin to replay an own step, as an auditor would."""
+        self._begin(self._openers, self._rehearse, rehearsal)
 
     def audit(self, audit: Audit) -> None:
         """Begin an audit; its `verdict` is set when it is done."""
@@ -200,6 +215,24 @@ class Desk:
             store.keep(store.put((folder / answer["digest"]).read_bytes()))
             shutil.rmtree(folder)
         opening.done = True
+
+    def _rehearse(self, rehearsal: Rehearsal) -> None:
+        """Replay an own step from the own blobs."""
+        recorder, store = self.recorder, self.recorder.store
+        step = next(step for step in recorder.steps(rehearsal.epoch) if step.leaf.step == rehearsal.step)
+        if step.leaf.kind != leaves.LEARN:
+            rehearsal.verdict = OK
+            return
+        self._open(Opening(rehearsal.epoch, rehearsal.step))
+        folder = self._empty(f"own-{rehearsal.epoch}")
+        for digest in {step.state, *step.blobs}:
+            os.link(store.folder / digest.hex(), folder / digest.hex())
+        seeds = [seed.hex() for seed in self.usable_seeds(rehearsal.epoch)]
+        write_job(folder, [step.leaf], states=[step.state.hex()], seeds=seeds, operator=recorder.operator.hex())
+        told = self._replayed("replay", folder, self.now() + self.recipe.proof.audit) or {}
+        shutil.rmtree(folder)
+        rehearsal.what = told.get("what", "the replay did not end in time")
+        rehearsal.verdict = told.get("verdict", CANNOT)
 
     def _audit(self, audit: Audit) -> None:
         """Fetch, check, replay; leaves the verdict in `audit`."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 OLDEST_SEED = 2  # epochs that a round's seed may be behind its own
+RECENT = 4  # epochs whose windows may still be open
 SLACK_S = 3.0  # clocks this close are taken for equal: block times are whole seconds
 
 
@@ -53,6 +54,11 @@ class Schedule:
     def closed_at(self, epoch: int) -> int:
         """When the case of a commitment is closed if nobody disputes."""
         return self.reveal_until(epoch) + self.challenge
+
+    def within(self, now: float, opens: Callable[[int], int], closes: Callable[[int], int]) -> list[int]:
+        """Recent epochs whose window [opens, closes) holds `now`."""
+        latest = self.epoch_at(now)
+        return [epoch for epoch in range(max(0, latest - RECENT), latest + 1) if opens(epoch) <= now < closes(epoch)]
 
     def seeds_for(self, epoch: int) -> range:
         """Epochs whose seed a step of `epoch` may have used; epoch 0 has the recipe's hash for its seed."""
