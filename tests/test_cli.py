@@ -71,7 +71,7 @@ def let_go() -> None:
         HELD.pop().unlock()
 
 
-COMMANDS = ["up", "join", "invite", "status", "doctor", "eval", "recipes list", "recipes show", "node", "fetch", "measure"]
+COMMANDS = ["up", "join", "invite", "status", "pause", "resume", "doctor", "eval", "recipes list", "recipes show", "node", "fetch", "measure"]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"identity {word}" for word in ("create", "show", "backup", "restore", "rotate"))])
