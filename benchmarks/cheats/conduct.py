@@ -43,6 +43,7 @@ class Honest:
     """An honest peer."""
 
     name, role, epochs = "honest", PROVER, 1
+    often = 1  # how many times as many plays it takes to see its mean
     note = ""  # what else there is to say of a play
     peer = b""  # the peer id it goes by, where that is not its own
     earns = True  # whether an auditor's fees are the cheat's, not those of honest work beside it

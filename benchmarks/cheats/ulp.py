@@ -16,7 +16,7 @@ from swarm.proof.replay import Fault
 class Ulp(Honest):
     """One step is forged whatever is asked for: what one forged step costs in expectation is what the stake is for."""
 
-    name = "one weight, one ulp"
+    name, often = "one weight, one ulp", 4
 
     def work(self, play: Play, own: Own, number: int) -> Work:
         self._found = getattr(self, "_found", None) or self._perturbed(own)
