@@ -39,6 +39,7 @@ UNAVAILABLE = "unavailable"
 FETCH_S = 5.0  # for one try of one blob
 AGAIN_S = 0.5
 AUDITS, FETCHES = 4, 4  # at once; blobs of one audit at once
+LONGEST = 10  # audit windows that one job of the replayer may take
 PATIENCE = 0.4  # share of the audit window for which a blob was asked for before it is called unavailable; else the auditor was late
 MARGIN_S = 6.0  # before a deadline: a verdict has to be in a block by then
 
@@ -135,6 +136,7 @@ class Desk:
         self._auditors = ThreadPoolExecutor(AUDITS, "audit")
         self._openers = ThreadPoolExecutor(1, "opening")
         self._at_work = 0
+        self._given = 0.0  # monotonic, of the replayer's last job
         self._audits: list[Audit] = []
         self._openings: list[tuple[Opening, float]] = []  # with the moment it was asked for
         self._bug: BaseException | None = None
@@ -306,22 +308,31 @@ class Desk:
         return path.read_bytes()
 
     def _replayed(self, do: str, folder: Path, until: float) -> dict[str, Any] | None:
-        """The replayer's answer, or None where it did not come in time (the replayer is then ended: it starts anew)."""
+        """The replayer's answer, or None where it did not come in time. What was begun is left to end: starting anew costs more than that."""
         with self._bench:
-            self.replayer.start()
-            while not self.replayer.ready:
-                if self.now() > until:
-                    return None
-                if self._closing.wait(0.1):
-                    raise ResourceError("the desk closes")
+            if not self._idle(until):
+                return None
             self.replayer.give(do, folder)
+            self._given = time.monotonic()
             while (answer := self.replayer.answer()) is None:
                 if self.now() > until:
-                    self.replayer.close()
                     return None
                 if self._closing.wait(0.05):
                     raise ResourceError("the desk closes")
             return answer
+
+    def _idle(self, until: float) -> bool:
+        """Wait until the replayer can take a job; False where that is not so by `until`. A job that never ends is ended with its process."""
+        self.replayer.start()
+        while not self.replayer.ready:
+            if self.replayer.busy and self.replayer.answer() is None and time.monotonic() - self._given > LONGEST * self.recipe.proof.audit:
+                self.replayer.close()
+                raise ResourceError(f"a job took longer than {LONGEST * self.recipe.proof.audit:.0f} s")
+            if self.now() > until:
+                return False
+            if self._closing.wait(0.1):
+                raise ResourceError("the desk closes")
+        return True
 
     def _empty(self, name: str) -> Path:
         folder = self.folder / name

@@ -1,0 +1,76 @@
+"""The audit desk and its replayer: what is late is left to end and not answered for another job; what never ends is ended."""
+
+import threading
+import time
+
+import pytest
+
+from swarm import recipe
+from swarm.errors import ResourceError
+from swarm.proof import desk as desks
+from swarm.proof.desk import Desk
+
+
+class SlowReplayer:
+    """A replayer whose jobs take as long as the test says."""
+
+    def __init__(self):
+        self.busy, self.jobs, self.restarts, self.result = False, [], 0, None
+
+    def start(self):
+        pass
+
+    @property
+    def ready(self):
+        return not self.busy
+
+    def give(self, do, folder):
+        self.busy, self.result = True, None
+        self.jobs.append(folder)
+
+    def answer(self):
+        if self.result is None:
+            return None
+        self.busy, found, self.result = False, self.result, None
+        return found
+
+    def close(self):
+        self.busy, self.restarts = False, self.restarts + 1
+
+
+@pytest.fixture
+def made(tmp_path):
+    replayer = SlowReplayer()
+    desk = Desk(tmp_path, recipe.load("local"), None, replayer, None, 0, lambda epoch: set(), time.monotonic)
+    yield desk, replayer
+    desk.close()
+
+
+def test_a_late_answer_is_not_taken_for_the_next_job_and_the_replayer_is_not_started_anew(made, tmp_path):
+    desk, replayer = made
+    assert desk._replayed("replay", tmp_path / "first", time.monotonic() + 0.2) is None
+    assert replayer.busy and replayer.restarts == 0, "the job that was begun was ended: the next start costs more than its end"
+    threading.Timer(0.3, lambda: setattr(replayer, "result", {"job": "first"})).start()
+
+    def second():
+        while len(replayer.jobs) < 2:
+            time.sleep(0.02)
+        replayer.result = {"job": "second"}
+
+    threading.Thread(target=second, daemon=True).start()
+    assert desk._replayed("replay", tmp_path / "second", time.monotonic() + 5) == {"job": "second"}
+
+
+def test_a_replayer_that_is_at_work_past_the_deadline_is_no_answer(made, tmp_path):
+    desk, replayer = made
+    desk._replayed("replay", tmp_path / "first", time.monotonic() + 0.1)
+    assert desk._replayed("replay", tmp_path / "second", time.monotonic() + 0.2) is None and replayer.jobs == [tmp_path / "first"]
+
+
+def test_a_job_that_never_ends_is_ended_with_its_process(made, tmp_path, monkeypatch):
+    desk, replayer = made
+    monkeypatch.setattr(desks, "LONGEST", 0.001)
+    desk._replayed("replay", tmp_path / "first", time.monotonic() + 0.1)
+    with pytest.raises(ResourceError, match="longer"):
+        desk._replayed("replay", tmp_path / "second", time.monotonic() + 5)
+    assert replayer.restarts == 1
