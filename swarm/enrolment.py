@@ -180,6 +180,8 @@ class Enrolment:
         wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=check.is_credit(self.chain.rpc, self.chain.link))
         self.chain.send(member.secret, "registry", "createSwarm", self.swarm.id, self.recipe.hash, hello.base, wanted, b"")
         self.say(f"swarm {self.swarm.id.hex()[:8]} is on chain {self.chain.link.chain_id}: epochs of {self.recipe.proof.epoch} s")
+        seats, needed = self.chain.read("registry", "panelSizes")
+        self.say(f"panels of {', '.join(map(str, seats))} seats are full with {', '.join(map(str, needed))} operators of one class")
 
     def _supply(self, member: Identity, session: bytes) -> None:
         """Let the session's account have gas, from its operator's: on a chain where nobody gives any."""

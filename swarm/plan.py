@@ -18,6 +18,7 @@ from swarm.recipe import Recipe
 
 LIBRARIES = 620 * 2**20  # resident bytes of a node before any model: Python, PyTorch, transformers, TRL, hivemind, libp2p
 AVERAGER = 720 * 2**20  # resident bytes of the averaging process with its two children, counted as for --max-memory: shared pages in each
+REPLAYER = 620 * 2**20  # resident bytes of the replayer before any model
 GENERATE_FLOPS = 26e9  # a core's operations per second while sampling (98 tokens/s of 135 M weights, batch 64)
 TRAIN_FLOPS = 40e9
 LAYER_S = 0.00025  # a layer's fixed cost of one decoding step, on top of the arithmetic
@@ -75,8 +76,10 @@ def estimate(recipe: Recipe, cores: float) -> Estimate:
     rows = min(recipe.learn.microbatch, (recipe.sharing.own + recipe.sharing.foreign) * recipe.learn.group_size)
     activations = rows * length * 4 * (20 * model.hidden * model.layers + 3 * model.vocabulary)
     averager = AVERAGER + 24 * trained if recipe.average.every else 0  # its own, the mean's and a sent copy, each once in two processes
-    memory = LIBRARIES + averager + size * model.weights + 12 * trained + activations
+    replayer = REPLAYER + size * model.weights + 12 * trained if recipe.proof.profile != "none" else 0
+    memory = LIBRARIES + averager + replayer + size * model.weights + 12 * trained + activations
     disk = DISK * 12 * trained + (size * model.weights if recipe.model.source != "base" else 0) + 64 * 2**20
+    disk += 12 * trained * _stored_states(recipe)
     return Estimate(int(memory), int(disk), _round_s(recipe, model, trained, length, cores))
 
 
@@ -128,6 +131,14 @@ def _plan(recipe: Recipe, choices: Choices, one: Estimate) -> str:
 def _trained(recipe: Recipe, model: Shape) -> int:
     lora = recipe.model.lora
     return 2 * model.hidden * lora.rank * len(lora.targets) * model.layers if lora else model.weights
+
+
+def _stored_states(recipe: Recipe) -> int:
+    """States that are kept for audits at most: those of every epoch whose case can be open at once, undisputed."""
+    proof = recipe.proof
+    if proof.profile == "none":
+        return 0
+    return math.ceil((1 + proof.closed_after / proof.epoch) * proof.steps / proof.stored_every) + 1
 
 
 def _length(recipe: Recipe) -> int:
