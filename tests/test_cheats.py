@@ -42,7 +42,8 @@ def test_cheat_loses_and_the_honest_do_not(arena, name):
         assert all(each.caught and each.net < 0 and each.units == 0 for each in found), told
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["lazy", "slander", "alarm", "leak"])
 def test_auditor_that_is_seated_is_caught(arena, name):
     """Plays go on until it sits in a panel that can tell."""
