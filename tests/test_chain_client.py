@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import socket
@@ -352,7 +353,7 @@ class answering:
     def _one(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as file:
             try:
-                while head := [line for line in iter(file.readline, b"\r\n") if line]:
+                while head := list(itertools.takewhile(lambda line: line not in (b"", b"\r\n"), iter(file.readline, None))):
                     length = next(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
                     self._answer(connection, json.loads(file.read(length)))
             except (OSError, StopIteration, ValueError):
