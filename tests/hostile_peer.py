@@ -78,7 +78,7 @@ class Attacker:
 
     def huge_rewards(self) -> None:
         """Groups that bring their own rewards, beside every rollout and behind the group."""
-        self._publish(lambda group: [*group[:6], [[*rollout, HUGE] for rollout in group[6]]])
+        self._publish(lambda group: [*group[:6], [[*rollout, HUGE] for rollout in group[6]], *group[7:]])
         self._publish(lambda group: [*group, [HUGE] * len(group[6])])
 
     def not_a_number(self) -> None:
@@ -88,7 +88,7 @@ class Attacker:
             def claimed(rollout: list, bad: float = value) -> list:
                 return [*rollout[:2], struct.pack(f"<{len(rollout[1])}f", *[bad] * len(rollout[1])), *rollout[3:]]
 
-            self._publish(lambda group, forge=claimed: [*group[:6], list(map(forge, group[6]))])
+            self._publish(lambda group, forge=claimed: [*group[:6], list(map(forge, group[6])), *group[7:]])
 
     def control_characters(self) -> None:
         """Groups in good form, half of their answers right, that would clear a screen, rename a window and open a chat turn."""
