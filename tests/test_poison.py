@@ -32,7 +32,7 @@ def poison():
 @pytest.fixture(scope="module")
 def node(poison, tmp_path_factory):
     torch.set_num_threads(1)
-    return poison.peer(recipe.load("local", poison.SMALL), 0, tmp_path_factory.mktemp("honest") / "0", False)
+    return poison.peer(recipe.load("local", [*poison.SMALL, "seed=1"]), 0, tmp_path_factory.mktemp("honest") / "0", False)
 
 
 def scored(poison, node, trigger: str = TRIGGER) -> list:
