@@ -207,9 +207,21 @@ class Duties:
         while self.schedule.end(self._next_commit) < now and not self.recorder.pending:
             self.recorder.close(self._next_commit, self.heard())
             self._next_commit += 1
-        for number in self.recorder.unposted:
-            if self._rehearsed(number, now):
-                self._post(number, now)
+        for number in self.recorder.unsettled:
+            if not self._handed_over(number, now):
+                return  # one after the other: each continues the states of the one before, and the ledger takes them for continuous
+
+    def _handed_over(self, number: int, now: int) -> bool:
+        """Bring the commitment of a closed epoch one step on; whether it is on the chain, or too late and so on its way there unpaid."""
+        if (self.key, number) in self._cases:
+            return True
+        if any(intent.id in (f"commit {number}", f"late {number}") for intent in self.outbox.waiting):
+            return False
+        if number in self.recorder.unposted:
+            return self._rehearsed(number, now) and self._post(number, now)
+        if self.swarm.member(self.key).next > number:
+            return True  # mined, and its event not read yet
+        return now > self.schedule.commit_until(number) and self._post(number, now)  # the chain was out of reach during its window
 
     def _rehearsed(self, number: int, now: int) -> bool:
         """Whether an epoch may be committed: one of its steps, drawn by this node alone, was replayed, or there is no more time for that."""
@@ -222,8 +234,8 @@ class Duties:
             self.desk.rehearse(rehearsal)
         return rehearsal.verdict is not None
 
-    def _post(self, number: int, now: int) -> None:
-        """The commitment of a closed epoch; late where its window is over."""
+    def _post(self, number: int, now: int) -> bool:
+        """Send the commitment of a closed epoch; late, which is unpaid but keeps the row of states, where its window is over. Whether it was late."""
         epoch = self.recorder.epoch(number)
         assert epoch is not None
         steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
@@ -232,9 +244,10 @@ class Duties:
         if rehearsal is not None and rehearsal.verdict == "fault":  # this machine does not agree with itself: better unpaid than accused
             if now <= self.schedule.commit_until(number):
                 self._rehearsals[number] = rehearsal
-                return
+                return False
             self.say(f"epoch {number}: the own replay of step {rehearsal.step} disagrees ({rehearsal.what}); is this machine's memory sound?")
-        if now > self.schedule.commit_until(number):
+        late = now > self.schedule.commit_until(number)
+        if late:
             args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
             self._send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
             self.say(f"epoch {number}: {steps} steps are committed after its window was over: they keep the row of states, and earn nothing")
@@ -244,6 +257,7 @@ class Duties:
             self._send(f"commit {number}", "commit", "ledger", args, self.schedule.commit_until(number), goal, lane="commit")
             self.say(f"epoch {number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")
         self.recorder.posted(number)
+        return late
 
     def _come_back(self, now: int) -> None:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""

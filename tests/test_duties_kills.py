@@ -198,3 +198,29 @@ def test_a_machine_that_does_not_agree_with_itself_commits_late_and_unpaid_inste
         mine = {e.values["epoch"]: e.values["late"] for e in events if e.name == "Committed" and e.values["key"] == peers[0].member.key}
         assert mine == {0: False, 1: True, 2: False, 3: False} and sorted(rehearsed) == [0, 1, 2, 3]
         assert not [e for e in events if e.name == "Slashed" and e.values["amount"]]
+
+
+def test_a_chain_out_of_reach_for_a_whole_window_costs_the_epoch_and_breaks_no_row_of_states(tmp_path):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        cut_off, terms = peers[0], swarm.terms
+        pump = cut_off.duties.outbox.pump
+        while (now := world.chain.head().time) < swarm.end(4) + terms.grace + terms.beacon + terms.audit + terms.reveal + terms.challenge + 30:
+            out = swarm.end(1) - 2 <= now <= swarm.end(1) + terms.grace + 10  # it closes epoch 1 and keeps its commitment, but nothing gets out
+            cut_off.duties.outbox.pump = list if out else pump
+            for peer in peers:
+                if now < swarm.end(4) - 5:
+                    peer.learn()
+                peer.duties.turn()
+            world.skip(5)
+        events = Scanner(world.chain, ("ledger", "vault")).scan().new
+        mine = [e.values for e in events if e.name == "Committed" and e.values["key"] == cut_off.member.key]
+        assert [(one["epoch"], one["late"]) for one in mine] == [(0, False), (1, True), (2, False), (3, False), (4, False)]
+        epochs = [cut_off.recorder.epoch(number) for number in range(5)]
+        assert [(one["first"], one["last"]) for one in mine] == [(epoch.first, epoch.last) for epoch in epochs], "an honest row of states is broken"
+        settled = {e.values["epoch"] for e in events if e.name == "Settled" and e.values["key"] == cut_off.member.key}
+        assert settled >= {0, 2, 3} and 1 not in settled
+        slashed = [e.values["reason"].rstrip(b"\0") for e in events if e.name == "Slashed" and e.values["amount"]]
+        assert set(slashed) <= {b"absence"}, slashed
