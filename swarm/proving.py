@@ -123,7 +123,8 @@ def open_proving(
         seeds = EpochSeeds(place / "seeds.json", rules.hash, epoch_now)
         recorder = Recorder(place, session.swarm, session.peer, session.operator, hello.machine, network.store, epoch_now, rules.proof.steps)
         scribe = Scribe(recorder, trainee, rules.proof.stored_every, clock.now)
-        largest = 3 * len(state.pack(trainee.tensors, trainee.scalars)) + 65_536
+        weights = [tensor for name, tensor in trainee.tensors.items() if name.startswith(state.MODEL)]
+        largest = sum(3 * tensor.numel() * tensor.element_size() + 1024 for tensor in weights) + 65_536  # with two moments, and their names
         past = PastSeeds(rules.hash, swarm.epoch_seed, presence.note)
         usable = lambda epoch: past.of(schedule.seeds_for(epoch))  # noqa: E731
         desk = Desk(folder / "audits", rules, recorder, replayer, network, largest, usable, clock.now, presence.note)

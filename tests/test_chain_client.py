@@ -205,8 +205,7 @@ def test_wiring_to_a_second_set_is_found(world):
 
 def test_a_court_with_two_of_its_addresses_exchanged_in_one_place_is_found(world):
     made = contracts.artifact("AuditCourt")
-    if all(len(group) == 1 for group in made.immutables):
-        pytest.skip("the artifacts do not tell which places belong to one immutable")
+    assert any(len(group) > 1 for group in made.immutables), "the artifacts do not tell which places belong to one immutable"
     place = world.link.contracts.court
     code = raw(world.anvil.rpc.call("eth_getCode", place, "latest"))
     group = max(made.immutables, key=len)

@@ -29,7 +29,6 @@ from swarm.proof.leaf import Leaf
 from swarm.proof.units import sizes, units
 
 if TYPE_CHECKING:
-    import torch
 
     from swarm.learn.step import StepResult, TrainGroup
     from swarm.stages import Stages
@@ -241,14 +240,6 @@ class Replayer:
             return unpack(blob, self.limits, author)
         except Refused as error:
             raise Fault("blobs", f"a stage blob does not parse: {error}") from None
-
-
-def first_tensor(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> str:
-    """The first tensor by name that differs between two states, for people."""
-    import torch
-
-    names = sorted(before.keys() | after.keys(), key=str.encode)
-    return next((n for n in names if n not in before or n not in after or not torch.equal(before[n], after[n])), "none")
 
 
 def _first_difference(said: list[Group], again: list[Group]) -> str:
