@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_chain import Member, Town, stake_of
 from audit_records import record
+from in_process import InProcess
 
 from swarm.chain.client import Swarm
 from swarm.chain.values import Outcome, Phase
@@ -90,30 +91,6 @@ class Told:
     @property
     def right(self) -> bool:
         return all(trial.right for trial in self.trials) and self.auditors_lost == 0
-
-
-class InProcess:
-    """A replayer process without the process: same jobs, same answers."""
-
-    ready = True
-
-    def __init__(self, replayer: Replayer):
-        self._replayer, self._answer = replayer, None
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def give(self, do: str, folder: Path) -> None:
-        import torch
-
-        from swarm.proof import worker
-
-        torch.set_num_threads(1)  # of this thread: sums depend on it
-        self._answer = worker.replay(self._replayer, folder)
-
-    def answer(self) -> dict[str, Any] | None:
-        return self._answer
 
 
 class Shelf:

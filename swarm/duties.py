@@ -1,6 +1,6 @@
 """What a node owes its swarm each epoch, in a thread beside its rounds: commit, reveal randomness, open, audit, vote, settle.
 
-    epoch ends        close the records, commit their root                                        (`_commit`)
+    epoch ends        close the records, commit their root                                        (`Commitments`)
     commits are over  show one link of the chain of hashes; out of all of them come draws and seed (`Shares`)
     draws are known   serve the own drawn states; audit what this peer was drawn for              (`_open`, `_seats`)
     audits are over   open the verdicts, then the salts of the own drawn steps                    (`_reveal`)
@@ -13,7 +13,6 @@ A chain that does not answer is said once and asked again; the node trains on.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import threading
 import traceback
 from collections.abc import Callable
@@ -23,15 +22,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from swarm.chain.client import Chain, Swarm
+from swarm.chain.history import History
 from swarm.chain.logs import Event, Scanner
 from swarm.chain.outbox import Goal, Intent, Outbox
 from swarm.chain.values import Outcome, Phase, Verdict
+from swarm.commitments import LATE_S, Commitments
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import ChainError
 from swarm.keys import address_of, checksum
-from swarm.proof import odds
 from swarm.proof.ballots import Ballot, Ballots, name, new_salt
-from swarm.proof.desk import Audit, Commitment, Desk, Opening, Rehearsal
+from swarm.proof.desk import Audit, Commitment, Desk, Opening
 from swarm.proof.onion import Onion
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule
@@ -39,11 +39,9 @@ from swarm.shares import Shares
 
 TURN_S = 1.0
 LEAVE_S = 2.0
-REHEARSAL = 0.6  # share of the grace within which the own replay before a commitment has to end
-LATE_S = 30 * 86_400  # a late commitment and a settlement may wait this long for the chain
+REMEMBER_S = 30  # between two looks at what was seen on the chain before
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
 CLOSED_KEPT = 64  # cases remembered after they were settled
-UNBONDING_EPOCHS = 20  # over which the printed odds add up
 
 Say = Callable[[str], None]
 
@@ -98,6 +96,7 @@ class Duties:
         self.ballots = Ballots(folder / "ballots")
         self.told = Told()
         self._scanner = Scanner(chain, ("registry", "ledger"))
+        self._history, self._remembered = History(folder / "history.json", chain), 0
         self._members: dict[bytes, tuple[bytes, bytes]] = {}  # key -> (operator, peer)
         self._cases: dict[tuple[bytes, int], _Case] = {}
         self._settled: dict[tuple[bytes, int], None] = {}
@@ -105,8 +104,8 @@ class Duties:
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self._send, say)
         self._alone = False
-        self._rehearsals: dict[int, Rehearsal] = {}
-        self._next_commit = recorder.closed + 1
+        parts = (schedule, recorder, desk, self.outbox, self._send, heard, say)
+        self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._cases)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
         self._bug: BaseException | None = None
@@ -146,7 +145,7 @@ class Duties:
         self.clock.observe(head.time)
         now = head.time
         trouble: list[ChainError] = []
-        duties = (self._learn, self._come_back, self._company, self._commit, self._shares.show, self._report)
+        duties = (self._learn, self._come_back, self._company, self._commitments.bring_on, self._shares.show, self._report, self._remember)
         cases = [lambda now, case=case: self._serve(case, now) for case in self._cases.values()]
         for part in (*duties, *cases, self._pump):
             try:
@@ -183,7 +182,9 @@ class Duties:
 
     def _learn(self, now: int) -> None:
         """New members, commitments and seeds."""
-        for event in self._scanner.scan().new:
+        found = self._scanner.scan().new
+        self._history.add(found)
+        for event in found:
             self._take(event)
         for epoch in range(max(1, self.seeds.known), self.schedule.epoch_at(now) + 1):
             seed = self.swarm.epoch_seed(epoch)
@@ -201,63 +202,6 @@ class Duties:
                 operator, peer = self._members[values["key"]]
                 header = SimpleNamespace(**{field: values[field] for field in ("key", "epoch", "steps", "units", "root", "first", "last", "data")})
                 self._cases.setdefault(place, _Case(header, peer, operator))
-
-    def _commit(self, now: int) -> None:
-        """Close every epoch that has ended and commit it."""
-        while self.schedule.end(self._next_commit) < now and not self.recorder.pending:
-            self.recorder.close(self._next_commit, self.heard())
-            self._next_commit += 1
-        for number in self.recorder.unsettled:
-            if not self._handed_over(number, now):
-                return  # one after the other: each continues the states of the one before, and the ledger takes them for continuous
-
-    def _handed_over(self, number: int, now: int) -> bool:
-        """Bring the commitment of a closed epoch one step on; whether it is on the chain, or too late and so on its way there unpaid."""
-        if (self.key, number) in self._cases:
-            return True
-        if any(intent.id in (f"commit {number}", f"late {number}") for intent in self.outbox.waiting):
-            return False
-        if number in self.recorder.unposted:
-            return self._rehearsed(number, now) and self._post(number, now)
-        if self.swarm.member(self.key).next > number:
-            return True  # mined, and its event not read yet
-        return now > self.schedule.commit_until(number) and self._post(number, now)  # the chain was out of reach during its window
-
-    def _rehearsed(self, number: int, now: int) -> bool:
-        """Whether an epoch may be committed: one of its steps, drawn by this node alone, was replayed, or there is no more time for that."""
-        if now > self.schedule.end(number) + self.schedule.grace * REHEARSAL:
-            return True
-        rehearsal = self._rehearsals.get(number)
-        if rehearsal is None:
-            steps = self.recorder.steps(number)
-            rehearsal = self._rehearsals[number] = Rehearsal(number, secrets.choice(steps).leaf.step)
-            self.desk.rehearse(rehearsal)
-        return rehearsal.verdict is not None
-
-    def _post(self, number: int, now: int) -> bool:
-        """Send the commitment of a closed epoch; late, which is unpaid but keeps the row of states, where its window is over. Whether it was late."""
-        epoch = self.recorder.epoch(number)
-        assert epoch is not None
-        steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
-        goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=number)
-        rehearsal = self._rehearsals.pop(number, None)
-        if rehearsal is not None and rehearsal.verdict == "fault":  # this machine does not agree with itself: better unpaid than accused
-            if now <= self.schedule.commit_until(number):
-                self._rehearsals[number] = rehearsal
-                return False
-            self.say(f"epoch {number}: the own replay of step {rehearsal.step} disagrees ({rehearsal.what}); is this machine's memory sound?")
-        late = now > self.schedule.commit_until(number)
-        if late:
-            args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
-            self._send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
-            self.say(f"epoch {number}: {steps} steps are committed after its window was over: they keep the row of states, and earn nothing")
-            self.recorder.settled(number)
-        else:
-            args = [self.key, number, steps, units, epoch.root, epoch.last, epoch.digest]
-            self._send(f"commit {number}", "commit", "ledger", args, self.schedule.commit_until(number), goal, lane="commit")
-            self.say(f"epoch {number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")
-        self.recorder.posted(number)
-        return late
 
     def _come_back(self, now: int) -> None:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
@@ -279,6 +223,13 @@ class Duties:
         if alone != self._alone:
             self.say(few if alone else "enough others of this machine's class can audit it now: its work scores")
         self._alone = alone
+
+    def _remember(self, now: int) -> None:
+        """Look now and then whether the chain still says what this node saw it say: its owner could rewrite a local one."""
+        if now - self._remembered >= REMEMBER_S:
+            self._remembered = now
+            for each in self._history.check():
+                self.say(f"the chain was rewritten: {each.sentence}")
 
     def _serve(self, case: _Case, now: int) -> None:
         """Everything that this node owes to one case now."""
@@ -388,8 +339,8 @@ class Duties:
 
     def _clean(self, now: int) -> None:
         """Release the blobs of epochs whose own cases are settled, and old ballots."""
-        self.recorder.forget(min([*self.recorder.unsettled, self._next_commit]))
-        oldest = min([epoch for _, epoch in self._cases] + [self._next_commit])
+        self.recorder.forget(min([*self.recorder.unsettled, self._commitments.next]))
+        oldest = min([epoch for _, epoch in self._cases] + [self._commitments.next])
         self.ballots.forget_before(oldest - 1)
         while len(self._settled) > CLOSED_KEPT * max(1, len(self._members)):
             del self._settled[next(iter(self._settled))]

@@ -224,3 +224,27 @@ def test_a_chain_out_of_reach_for_a_whole_window_costs_the_epoch_and_breaks_no_r
         assert settled >= {0, 2, 3} and 1 not in settled
         slashed = [e.values["reason"].rstrip(b"\0") for e in events if e.name == "Slashed" and e.values["amount"]]
         assert set(slashed) <= {b"absence"}, slashed
+
+
+def test_a_chain_that_was_rewritten_is_reported(tmp_path):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peer = Peer(world, swarm, tmp_path / "0", 0)
+        said: list[str] = []
+        peer.duties.say = said.append
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        before = world.anvil.rpc.call("evm_snapshot")
+        peer.learn()
+        world.to_window(swarm, 0)
+        for _ in range(4):
+            peer.duties.turn()
+            world.skip(2)
+        world.mine(world.chain.depth + 2)
+        world.skip(60)
+        peer.duties.turn()
+        assert not any("rewritten" in text for text in said)
+        world.anvil.rpc.call("evm_revert", before)
+        world.mine(world.chain.depth + 60)
+        world.skip(600)
+        peer.duties.turn()
+        assert any("rewritten" in text for text in said), said

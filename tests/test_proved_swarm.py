@@ -56,8 +56,8 @@ def test_scores_come_out_the_same_from_chain_and_records_alone(run):
     home, folder, _, _ = run
     before = swarm(home, "score", "--json")
     rows = json.loads(before)
-    text = json.dumps(rows)
-    assert any(character.isdigit() for character in text) and "0x" in text
+    earned = {row["operator"] for row in rows if row["score"] is not None and row["score"] > 50 and row["units"] > 0 and row["transactions"]}
+    assert len(earned) == 3, rows
     explained = swarm(home, "explain", "0")
     assert "1000 ×" in explained
     for peer in folder.glob("peer-*"):  # everything but the public records

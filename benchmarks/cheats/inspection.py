@@ -10,15 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.cheats.recorded import SWARM, Recorded
+from benchmarks.in_process import InProcess
 from swarm.errors import NetworkError
 from swarm.network.store import BlobStore
-from swarm.proof import worker
 from swarm.proof.desk import Audit, Commitment, Desk
 from swarm.proof.recorder import Recorder
-from swarm.proof.replay import Replayer
 
 PATIENCE_S = 1  # wall seconds for which the desk asks for a blob that nobody serves, in the place of the audit window
 
@@ -37,24 +34,6 @@ class Shelves:
             self.now += 1000.0
             raise NetworkError("nobody serves it")
         return data
-
-
-class InProcess:
-    """A replayer process without the process: the same jobs, the same answers."""
-
-    def __init__(self, replayer: Replayer):
-        self.ready, self._replayer, self._answer = True, replayer, None
-
-    def start(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def give(self, do: str, folder: Path) -> None:
-        torch.set_num_threads(1)  # of this thread: sums depend on it
-        self._answer = worker.replay(self._replayer, folder)
-
-    def answer(self) -> dict[str, Any] | None:
-        return self._answer
 
 
 class Inspection:
