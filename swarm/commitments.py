@@ -1,20 +1,22 @@
 """The commitments of one member: an epoch that has ended is closed, one of its steps is replayed here first, then its root is committed.
 
 One epoch after the other: each continues the states of the one before, and the ledger takes them for continuous. Where the chain was out
-of reach for a whole window, or this machine does not agree with itself, the epoch is committed late, unpaid.
+of reach for a whole window, this machine does not agree with itself, or the records do not continue what the chain knows (state that was
+lost or taken from an old copy), the epoch is committed late, unpaid: better than to be accused.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 from swarm.chain.client import Swarm
 from swarm.chain.outbox import Goal, Outbox
 from swarm.enrolment import UNBONDING_EPOCHS
-from swarm.proof import odds
+from swarm.errors import Refused
+from swarm.proof import coherence, odds
 from swarm.proof.desk import Desk, Rehearsal
+from swarm.proof.epoch import Epoch
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Schedule
 
@@ -42,6 +44,7 @@ class Commitments:
         self.outbox, self.send, self.heard, self.say, self._on_chain = outbox, send, heard, say, on_chain
         self.next = recorder.closed + 1  # the epoch to be closed next
         self._rehearsals: dict[int, Rehearsal] = {}
+        self._troubles: dict[int, str] = {}  # why an epoch waits for its window to be over
 
     def bring_on(self, now: int) -> None:
         """Close every epoch that has ended and commit it."""
@@ -79,23 +82,50 @@ class Commitments:
         """Send the commitment of a closed epoch; late, which is unpaid but keeps the row of states, where its window is over. Whether it was late."""
         epoch = self.recorder.epoch(number)
         assert epoch is not None
-        steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
-        goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=number)
-        rehearsal = self._rehearsals.pop(number, None)
-        if rehearsal is not None and rehearsal.verdict == "fault":  # this machine does not agree with itself: better unpaid than accused
-            if now <= self.schedule.commit_until(number):
-                self._rehearsals[number] = rehearsal
-                return False
-            self.say(f"epoch {number}: the own replay of step {rehearsal.step} disagrees ({rehearsal.what}); is this machine's memory sound?")
         late = now > self.schedule.commit_until(number)
+        if not late and (trouble := self._trouble(epoch)):
+            self._troubles[number] = trouble
+            return False  # it waits until its window is over
         if late:
-            args: list[Any] = [self.key, number, steps, epoch.root, epoch.last, epoch.digest]
-            self.send(f"late {number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
-            self.say(f"epoch {number}: {steps} steps are committed after its window was over: they keep the row of states, and earn nothing")
-            self.recorder.settled(number)
+            self._send_late(epoch, now)
         else:
-            args = [self.key, number, steps, units, epoch.root, epoch.last, epoch.digest]
-            self.send(f"commit {number}", "commit", "ledger", args, self.schedule.commit_until(number), goal, lane="commit")
-            self.say(f"epoch {number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")
+            self._send_paid(epoch)
+        for kept in (self._rehearsals, self._troubles):
+            kept.pop(number, None)
         self.recorder.posted(number)
         return late
+
+    def _trouble(self, epoch: Epoch) -> str:
+        """Why an epoch cannot be committed in its window: an honest peer with such records would look like a forger. Empty where it can."""
+        rehearsal = self._rehearsals.get(epoch.number)
+        if rehearsal is not None and rehearsal.verdict == "fault":
+            return f"the own replay of step {rehearsal.step} disagrees ({rehearsal.what}); is this machine's memory sound?"
+        try:
+            coherence.check_row(epoch, self._earlier(epoch.number), self.swarm.base)
+        except Refused as error:
+            return f"{error}; was an old copy of this peer's state taken up?"
+        known = self.swarm.member(self.key).last
+        if epoch.first != known:
+            return f"its records begin at state {epoch.first.hex()[:8]}, the last one on the chain is {known.hex()[:8]}; was this peer's state lost?"
+        return ""
+
+    def _earlier(self, number: int) -> list[Epoch]:
+        """The own epochs that an auditor of epoch `number` looks at too."""
+        found = [self.recorder.epoch(each) for each in self.schedule.seeds_for(number)[:-1] if self._on_chain(each)]
+        return [epoch for epoch in found if epoch is not None]
+
+    def _send_late(self, epoch: Epoch, now: int) -> None:
+        args = [self.key, epoch.number, len(epoch.leaves), epoch.root, epoch.last, epoch.digest]
+        goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=epoch.number)
+        self.send(f"late {epoch.number}", "commitLate", "ledger", args, now + LATE_S, goal, lane="commit")
+        if why := self._troubles.get(epoch.number):
+            self.say(f"epoch {epoch.number}: {why}")
+        self.say(f"epoch {epoch.number}: {len(epoch.leaves)} steps are committed after its window: they keep the row of states, and earn nothing")
+        self.recorder.settled(epoch.number)
+
+    def _send_paid(self, epoch: Epoch) -> None:
+        steps, units = len(epoch.leaves), min(epoch.units, self.swarm.terms.maxUnits)
+        args = [self.key, epoch.number, steps, units, epoch.root, epoch.last, epoch.digest]
+        goal = Goal(contract="ledger", function="memberOf", args=[self.key], field="next", op="gt", value=epoch.number)
+        self.send(f"commit {epoch.number}", "commit", "ledger", args, self.schedule.commit_until(epoch.number), goal, lane="commit")
+        self.say(f"epoch {epoch.number}: {steps} steps, {units} units; {odds.sentence(steps, self.swarm.terms.segments, UNBONDING_EPOCHS)}")

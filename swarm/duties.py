@@ -105,7 +105,7 @@ class Duties:
         self._shares = Shares(chain, swarm, key, schedule, onion, self._send, say)
         self._alone = False
         parts = (schedule, recorder, desk, self.outbox, self._send, heard, say)
-        self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._cases)
+        self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
         self._bug: BaseException | None = None
@@ -250,8 +250,16 @@ class Duties:
         """Serve the drawn states of an own commitment."""
         if not case.opened:
             case.opened = True
+            if not self._holds(case.header):
+                self.say(f"epoch {case.header.epoch}: its records are not here any more, so nobody can audit it: no score, and an absence at most")
+                return
             for step in self.swarm.drawn_steps(self.key, case.header.epoch, case.header.steps):
                 self.desk.open(Opening(case.header.epoch, step))
+
+    def _holds(self, header: SimpleNamespace) -> bool:
+        """Whether the records of an own commitment are still here: a peer whose state was lost keeps its name and what it had committed."""
+        epoch = self.recorder.epoch(header.epoch)
+        return epoch is not None and epoch.digest == header.data
 
     def _seat(self, case: _Case, state: SimpleNamespace, now: int) -> None:
         """Audit what this member was drawn for, and commit the verdict."""
@@ -275,7 +283,7 @@ class Duties:
             drawn = self.swarm.drawn_steps(header.key, header.epoch, header.steps)
             who = {"swarm": self.swarm.id, "peer": case.peer, "operator": case.operator, "cap": self.swarm.terms.maxUnits}
             earlier = [self._blobs.get((header.key, epoch)) for epoch in self.schedule.seeds_for(header.epoch)[:-1]]
-            said = Commitment(**vars(header), **who, earlier=tuple(filter(None, earlier)))
+            said = Commitment(**vars(header), **who, earlier=tuple(filter(None, earlier)), base=self.swarm.base)
             audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level)
             self.desk.audit(audit)
         if audit.verdict is None:
@@ -304,7 +312,7 @@ class Duties:
             opened = [ballot.kind, ballot.step, bytes.fromhex(ballot.value), bytes.fromhex(ballot.salt)]
             args = [self.key, vars(header), state.level, *opened]
             self._send(f"open {seat}", "revealVerdict", "court", args, state.phaseEnds, goal)
-        if header.key == self.key and state.phase == Phase.CHALLENGE and state.level == 0:
+        if header.key == self.key and state.phase == Phase.CHALLENGE and state.level == 0 and self._holds(header):
             drawn = self.swarm.drawn_steps(self.key, header.epoch, header.steps)
             salts = {step.leaf.step: step.salt for step in self.recorder.steps(header.epoch)}
             self._send(f"salts {header.epoch}", "openSalt", "court", [vars(header), [salts[step] for step in drawn]], state.phaseEnds, None)

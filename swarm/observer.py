@@ -118,7 +118,7 @@ class Observer:
         return bytes.fromhex(replayer.hello["class"])
 
     def _said(self, target: Target) -> Commitment:
-        around = dict(swarm=self.swarm.id, cap=self.swarm.terms.maxUnits, earlier=target.earlier)
+        around = dict(swarm=self.swarm.id, cap=self.swarm.terms.maxUnits, earlier=target.earlier, base=self.swarm.base)
         return Commitment(**vars(target.header), peer=target.peer, operator=target.operator, **around)
 
     def _seeds(self, epoch: int) -> set[bytes]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from swarm.chain.book import Book, Commitment, Member
 from swarm.errors import NetworkError, Refused
 from swarm.network.store import digest_of
-from swarm.proof import desk
+from swarm.proof import coherence, desk
 from swarm.proof import epoch as epochs
 
 WITNESSES = 3  # others that have to have heard an operator, where there are so many
@@ -113,7 +113,7 @@ def _testimony(book: Book, made: Commitment, blobs: Blobs) -> Testimony:
         return Testimony(made, why="unavailable")
     try:
         epoch = epochs.unpack(data, made.steps)
-        desk.check(epoch, _said(book, made))
+        coherence.check_header(epoch, _said(book, made))
     except Refused as error:
         return Testimony(made, why=f"refused: {error}")
     return Testimony(made, frozenset(epoch.heard))

@@ -6,6 +6,7 @@ not real here: it fetches and replays nothing and gives the verdict that honest 
 """
 
 import random
+import shutil
 from collections import Counter
 
 import pytest
@@ -224,6 +225,43 @@ def test_a_chain_out_of_reach_for_a_whole_window_costs_the_epoch_and_breaks_no_r
         assert settled >= {0, 2, 3} and 1 not in settled
         slashed = [e.values["reason"].rstrip(b"\0") for e in events if e.name == "Slashed" and e.values["amount"]]
         assert set(slashed) <= {b"absence"}, slashed
+
+
+@pytest.mark.parametrize("loss", ["everything", "an older copy"])
+def test_a_peer_whose_state_was_lost_commits_late_once_and_never_what_would_look_forged(tmp_path, loss):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        unlucky, copied, lost = peers[0], tmp_path / "copy", False
+        while (now := world.chain.head().time) < swarm.end(4) + swarm.terms.grace:
+            if not copied.exists() and now > swarm.end(0) - 10:
+                shutil.copytree(unlucky.folder, copied)
+                kept = unlucky.round, unlucky.last
+            if not lost and now > swarm.end(2) - 20:
+                lost = True
+                onion = (unlucky.folder / "onion").read_bytes()
+                shutil.rmtree(unlucky.folder)
+                if loss == "everything":
+                    unlucky.folder.mkdir()
+                    (unlucky.folder / "onion").write_bytes(onion)
+                    unlucky.round, unlucky.last = 0, BASE
+                else:
+                    shutil.copytree(copied, unlucky.folder)
+                    unlucky.round, unlucky.last = kept
+                unlucky.start()
+            for peer in peers:
+                if now < swarm.end(4) - 5:
+                    peer.learn()
+                peer.duties.turn()
+            world.skip(5)
+        events = Scanner(world.chain, ("ledger",)).scan().new
+        mine = [e.values for e in events if e.name == "Committed" and e.values["key"] == unlucky.member.key]
+        late = [one["epoch"] for one in mine if one["late"]]
+        assert len(late) == 1 and late[0] in (1, 2) and max(one["epoch"] for one in mine) == 4
+        for one in mine[mine.index(next(one for one in mine if one["late"])) + 1 :]:
+            epoch = unlucky.recorder.epoch(one["epoch"])
+            assert (one["first"], one["root"]) == (epoch.first, epoch.root), "an honest peer's commitment looks forged"
 
 
 def test_a_chain_that_was_rewritten_is_reported(tmp_path):

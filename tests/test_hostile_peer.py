@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -52,12 +53,12 @@ class Hostile:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # in the middle of an attack on a busy machine: what it did is told already
             self.process.wait(30)
-        finally:
-            self.process.kill()
-            self.log.close()
-            self._reader.join(5)
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        self._reader.join(5)
 
 
 def rows(command: Command, peer: int) -> list[dict]:

@@ -155,6 +155,11 @@ class Swarm:
         """creator, number, recipe, base."""
         return self.chain.read("registry", "swarmOf", self.id)
 
+    @cached_property
+    def base(self) -> bytes:
+        """The swarm's first state root, 32 bytes."""
+        return self.record().base
+
     def key(self, operator: bytes, peer: bytes) -> bytes:
         """keccak256(abi.encode(swarm, operator, peer)): the member key, computed here."""
         return keys.keccak(self.id, operator.rjust(32, b"\0"), peer)

@@ -27,9 +27,9 @@ from swarm.groups import Limits
 from swarm.keys import base58_of
 from swarm.learn import record as batches
 from swarm.names import name_of
+from swarm.proof import coherence
 from swarm.proof import epoch as epochs
 from swarm.proof import leaf as leaves
-from swarm.proof.epoch import Epoch
 from swarm.proof.recorder import Recorder
 from swarm.proof.replayer import ReplayerProcess
 from swarm.proof.worker import CANNOT, FAULT, OK, write_job
@@ -67,6 +67,7 @@ class Commitment:
     data: bytes
     cap: int = 2**64  # work units that an epoch can earn
     earlier: tuple[tuple[int, bytes], ...] = ()  # steps and `data` of the member's commitments of epochs whose seeds it may still use
+    base: bytes = b""  # the swarm's first state root
 
 
 @dataclass
@@ -267,9 +268,9 @@ class Desk:
         """Fetch everything that the drawn steps need into `folder`. Raises Refused for a fault, Late for what cannot be had."""
         this = audit.commitment
         epoch = epochs.unpack(self._fetch(audit, this.data, epochs.max_bytes(this.steps), folder), this.steps)
-        check(epoch, this)
-        for steps, data in this.earlier:
-            check_new(epoch, epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps))
+        coherence.check_header(epoch, this)
+        earlier = [epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps) for steps, data in this.earlier]
+        coherence.check_row(epoch, earlier, this.base)
         machine = self.recorder.machine
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")
@@ -348,32 +349,3 @@ class Desk:
         steps = ", ".join(map(str, audit.drawn))
         more = f": {told['what']}" if "what" in told else f", {told.get('cpu_s', 0):.1f} CPU-s replayed"
         return f"audit of {who}, step {steps} of {this.steps}: {audit.verdict}{more}"
-
-
-def check(epoch: Epoch, said: Commitment) -> None:
-    """An epoch blob must be what the chain's header commits to. Raises Refused("header") naming what differs."""
-    found = {
-        "swarm": (epoch.swarm, said.swarm),
-        "peer": (epoch.peer, said.peer),
-        "operator": (epoch.operator, said.operator),
-        "epoch": (epoch.number, said.epoch),
-        "number of steps": (len(epoch.leaves), said.steps),
-        "root": (epoch.root, said.root),
-        "first state": (epoch.first, said.first),
-        "last state": (epoch.last, said.last),
-        "work units": (min(epoch.units, said.cap), said.units),
-    }
-    for name, (there, chain) in found.items():
-        if there != chain:
-            raise Refused("header", f"the {name} of the epoch's records is not what was committed")
-    rounds = [leaf.round for leaf in epoch.leaves if leaf.kind == leaves.LEARN]
-    if any(later <= earlier for earlier, later in zip(rounds, rounds[1:], strict=False)):
-        raise Refused("header", "a round is counted twice")
-
-
-def check_new(epoch: Epoch, earlier: Epoch) -> None:
-    """A round of one seed is paid for once. States do not see to that: the chain lets a peer go back to an older one. Raises Refused("header")."""
-    counted = {(leaf.round, leaf.epoch_seed) for leaf in earlier.leaves if leaf.kind == leaves.LEARN}
-    again = next((leaf.round for leaf in epoch.leaves if leaf.kind == leaves.LEARN and (leaf.round, leaf.epoch_seed) in counted), None)
-    if again is not None:
-        raise Refused("header", f"round {again} was counted in epoch {earlier.number} already")
