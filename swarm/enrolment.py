@@ -25,6 +25,7 @@ from swarm.identity import Identity
 from swarm.proof.onion import Onion
 from swarm.proof.schedule import Schedule
 from swarm.recipe import Proof, Recipe
+from swarm.stake import Call, adding, supplying
 
 HELLO, SCHEDULE, SESSION_KEY, ONION = "hello.json", "schedule.json", "chain.key", "onion.key"
 CREDIT = 10**18  # wei
@@ -246,27 +247,18 @@ class Enrolment:
         wanted = self.stake if self.stake is not None else found.minStake if free else 0
         missing = max(0, wanted - now.active)
         if missing and now.active < found.minStake:
-            self._credits(member, missing, found.faucet)
-            chain.send(member.secret, "credit", "approve", chain.address("vault"), missing)
-            chain.send(member.secret, "vault", "stake", key, missing, machine)
+            self._send(member, adding(chain, member.address, key, missing, machine, found.faucet, member.name))
         elif now.active and getattr(now, "class") != machine:
             chain.send(member.secret, "vault", "setClass", key, machine)
         if now.paused:
             chain.send(member.secret, "vault", "resume", key)
         if found.faucet and self.creates and member is self.members[0] and chain.read("vault", "treasuryOf", self.swarm.id) == 0:
-            self._credits(member, TREASURY, found.faucet)
-            chain.send(member.secret, "credit", "approve", chain.address("vault"), TREASURY)
+            self._send(member, supplying(chain, member.address, TREASURY, found.faucet, member.name))
             chain.send(member.secret, "vault", "fund", self.swarm.id, TREASURY)
 
-    def _credits(self, member: Identity, needed: int, faucet: bool) -> None:
-        has = self.chain.read("credit", "balanceOf", member.address)
-        while has < needed and faucet:
-            asked = min(needed - has, self.chain.read("credit", "CALL_LIMIT"))
-            self.chain.send(member.secret, "credit", "faucet", asked)
-            has += asked
-        if has < needed:
-            what = f"{member.name} has {has / CREDIT:g} credits and is to stake {needed / CREDIT:g}"
-            raise ChainRefused(what, f"send some to {keys.checksum(member.address)}, or give a smaller --stake", "BalanceTooLow")
+    def _send(self, member: Identity, calls: list[Call]) -> None:
+        for call in calls:
+            self.chain.send(member.secret, call.role, call.function, *call.args)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether everyone is enrolled within `timeout_s`; for tests."""

@@ -16,6 +16,7 @@ from swarm.keys import checksum
 from swarm.names import name_of
 from swarm.proof import odds
 from swarm.score import POINTS, UNIT, WEIGHTS, Parts, Score, points
+from swarm.witness import UNAVAILABLE
 
 FORMULA = f"P = {POINTS} × (" + " + ".join(f"{weight / 100:.2f} {name}" for name, weight in WEIGHTS.items()) + "), rounded down to thousandths"
 NO_JUDGE = "judging, forecasts and evidence count 0 until the judge market exists"
@@ -71,12 +72,13 @@ def title(book: Book, operator: bytes) -> str:
 
 
 def row(book: Book, score: Score) -> dict[str, Any]:
-    """A score in short. Parts are exact fractions; `score` is in points, None while it is open."""
+    """A score in short. Parts are exact fractions; `score` is in points, None while it is open; `at_most` if no record were missing."""
     return {
         "operator": checksum(score.operator),
         "name": title(book, score.operator),
         "epoch": score.epoch,
         "score": None if score.score is None else score.score / UNIT,
+        "at_most": None if score.at_most is None else score.at_most / UNIT,
         "parts": {name: str(getattr(score.parts, name)) for name in WEIGHTS},
         "units": score.units,
         "transactions": [_hex(made.ending.tx) for made in score.commitments if made.ending is not None],
@@ -119,6 +121,23 @@ def why_not(book: Book, made: Commitment) -> str:
         return f"not closed: {PHASES[phase]}{level}, for another {max(0, case.phaseEnds - book.now)} s"
     outcome = Outcome(case.outcome).name.lower()
     return f"the case is closed ({outcome}) and waits to be settled: its operator's node does that, and anyone may"
+
+
+def missing(scores: Iterable[Score], why: str) -> list[str]:
+    """Whose records could not be had, why, and what that means for these scores; nothing where all were."""
+    lost: dict[str, set[int]] = {}
+    for score in scores:
+        for each in score.hearing.silent:
+            if each.why == UNAVAILABLE:
+                lost.setdefault(_name(each.made), set()).add(each.made.epoch)
+    if not lost:
+        return []
+    whose = "; ".join(f"{name} (epoch {_ranges(sorted(epochs))})" for name, epochs in lost.items())
+    return [
+        f"missing records: {whose}: {why}.",
+        f"Whom they heard counts as not heard by them, so a score can be too low here, by up to {POINTS * WEIGHTS['U'] // 100} points of uptime (U) "
+        "an epoch, never too high; `--json` has each one's `at_most`. W is from the chain alone and is not touched.",
+    ]
 
 
 def decimals(value: Fraction, places: int) -> str:

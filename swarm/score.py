@@ -12,7 +12,7 @@ All arithmetic is in fractions, so whoever computes it gets the same digits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from swarm.chain.book import Book, Commitment
@@ -61,15 +61,21 @@ class Score:
         """Thousandths of a point; None while it is not final."""
         return self.parts.score if self.final else None
 
+    @property
+    def at_most(self) -> int | None:
+        """What `score` would be if the records that could not be had all named this operator; the same where none is missing."""
+        return replace(self.parts, U=self.hearing.most).score if self.final else None
+
 
 @dataclass(frozen=True)
 class Total:
-    """An operator's final scores put together. `score` in thousandths of a point, `units` verified, in MFLOP."""
+    """An operator's final scores put together. `score` and `at_most` in thousandths of a point, `units` verified, in MFLOP."""
 
     operator: bytes
     epochs: int
     score: int
     units: int
+    at_most: int = 0
 
 
 def work(units: int, most: int) -> Fraction:
@@ -92,7 +98,10 @@ def totals(scores: list[Score]) -> list[Total]:
     by: dict[bytes, list[Score]] = {}
     for score in scores:
         by.setdefault(score.operator, []).extend([score] if score.final else [])
-    found = [Total(operator, len(own), sum(s.parts.score for s in own), sum(s.units for s in own)) for operator, own in by.items()]
+    found = [
+        Total(operator, len(own), sum(s.score or 0 for s in own), sum(s.units for s in own), sum(s.at_most or 0 for s in own))
+        for operator, own in by.items()
+    ]
     return sorted(found, key=lambda total: (-total.score, -total.units, total.operator))
 
 

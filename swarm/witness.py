@@ -6,7 +6,7 @@ what its header says, names nobody, and which one that is gets told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from swarm.proof import coherence, desk
 from swarm.proof import epoch as epochs
 
 WITNESSES = 3  # others that have to have heard an operator, where there are so many
+UNAVAILABLE = "unavailable"
 
 Blobs = Callable[[bytes, int], bytes | None]  # digest, most bytes -> the blob, None where it cannot be had
 
@@ -47,7 +48,16 @@ class Hearing:
     @property
     def share(self) -> Fraction:
         """The uptime part, 0 to 1; 0 where nobody else was there to hear it."""
-        return min(Fraction(1), Fraction(len(self.by), self.needed)) if self.needed else Fraction(0)
+        return self._share(len(self.by))
+
+    @property
+    def most(self) -> Fraction:
+        """The same if every record that could not be had should turn up and name it."""
+        missing = {each.made.member.operator for each in self.silent if each.why == UNAVAILABLE}
+        return self._share(len(missing.union(self.by)))
+
+    def _share(self, count: int) -> Fraction:
+        return min(Fraction(1), Fraction(count, self.needed)) if self.needed else Fraction(0)
 
 
 class Witnesses:
@@ -71,6 +81,11 @@ class Witnesses:
         others = {each.made.member.operator for each in self.said} - {operator}
         silent = tuple(each for each in self.said if each.why and each.made.member.operator != operator)
         return Hearing(len(others), tuple(sorted(by)), silent)
+
+
+def wanted(book: Book, numbers: Iterable[int]) -> list[tuple[bytes, int]]:
+    """Digests of all that testify about these epochs, with the most bytes that each may have."""
+    return [(made.data, epochs.max_bytes(made.steps)) for number in numbers for made in book.in_time(number)]
 
 
 def in_folders(folders: list[Path]) -> Blobs:
@@ -110,7 +125,7 @@ def either(*sources: Blobs) -> Blobs:
 def _testimony(book: Book, made: Commitment, blobs: Blobs) -> Testimony:
     data = blobs(made.data, epochs.max_bytes(made.steps))
     if data is None or digest_of(data) != made.data:
-        return Testimony(made, why="unavailable")
+        return Testimony(made, why=UNAVAILABLE)
     try:
         epoch = epochs.unpack(data, made.steps)
         coherence.check_header(epoch, _said(book, made))

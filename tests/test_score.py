@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import SimpleNamespace
 
+import networks
 import pytest
 from chains import BASE, CLASS, Member, running
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm import cli, errors, explanation, keys, recipe, runs, score, witness
+from swarm import archive, cli, errors, explanation, keys, recipe, runs, score, witness
 from swarm.chain.book import Book
 from swarm.chain.values import WEI, Reason, Verdict
 from swarm.explanation import WHY
+from swarm.invite import Invite
 from swarm.names import name_of
 from swarm.network.store import digest_of
 from swarm.proof import epoch as epochs
@@ -406,6 +408,67 @@ def test_without_any_local_cache_the_output_is_the_same(capsys, town, run):
         shutil.rmtree(peer)
     assert [path.name for path in run.chain.iterdir()] == ["chain.json"]
     assert [command(capsys, *each)[1] for each in words] == before
+
+
+def test_a_joiner_without_any_record_gets_them_from_members_and_computes_the_same(capsys, town, run, tmp_path, monkeypatch):
+    """Real daemons: two serve what the run's folders held, the commands know the first only."""
+    a, b, c = (town.people[name] for name in "abc")
+    found = an_epoch(town.swarm, b, 0, BASE, 900, [a, c])
+    blobs = town.blobs | {found.digest: found.pack()}  # everything is somewhere, so nobody waits for what is lost
+    (run.peer(0) / "network" / "blobs" / found.digest.hex()).write_bytes(found.pack())
+    words = (["score", "--json", "--epoch", "0"], ["explain", "0", "--json"], ["leaderboard", "--json"])
+    before = [command(capsys, *each)[1] for each in words]
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path / "joiner"))
+    kept = tmp_path / "joiner" / "cache" / "records"
+    member = networks.network(tmp_path / "member", swarm=town.swarm.id)
+    with networks.started(member), networks.started(networks.network(tmp_path / "other", tuple(member.addresses()), swarm=town.swarm.id)) as (other,):
+        for number, data in enumerate(blobs.values()):
+            (member, other)[number % 2].put(data)
+        joined = a_run(replace(town, blobs={}), tmp_path / "joiner" / "runs" / "joined-1", recipe.load("local", []))
+        joined.update(boot=member.addresses())
+        assert command(capsys, *words[2], "--wait", "60") == (0, before[2], "")
+        assert {path.name for path in kept.iterdir()} == {digest.hex() for digest in blobs}
+        assert not list(kept.parent.glob("visit-*"))
+        for folder in (kept, joined.folder):
+            shutil.rmtree(folder)
+        given = Invite(town.swarm.id, bytes(32), bytes(32), tuple(member.addresses()), town.world.link).text()
+        code, out, err = command(capsys, "score", "--wait", "60", "--invite", given)
+        assert code == 0 and "records: 6" in err and "200.000" in out and "missing" not in out
+    for each, was in zip(words, before, strict=True):
+        assert command(capsys, *each, "--invite", given) == (0, was, ""), "what was fetched was not kept"
+
+
+def test_a_record_that_no_member_has_is_waited_for_and_named(capsys, town, run, tmp_path):
+    with networks.started(networks.network(tmp_path / "member", swarm=town.swarm.id)) as (member,):
+        run.update(boot=member.addresses())
+        code, out, err = command(capsys, "score", "--wait", "1")
+    assert code == 0 and "records: 1" in err and "183.333" in out
+    b = town.people["b"]
+    assert f"missing records: {name_of(b.address, b.peer)} (epoch 0): no member that could be reached handed them over (--wait 1 s)." in out
+
+
+def test_missing_records_are_named_with_what_that_means(capsys, town, run):
+    b = town.people["b"]
+    code, out, _ = command(capsys, "leaderboard")
+    assert code == 0 and f"missing records: {name_of(b.address, b.peer)} (epoch 0, 2)" not in out
+    assert f"missing records: {name_of(b.address, b.peer)} (epoch 0): {archive.NOBODY}." in out
+    assert "too low here, by up to 50 points of uptime" in out and "never too high" in out
+    shutil.rmtree(run.peer(0) / "network")  # a's, the first that was made
+    rows = json.loads(command(capsys, "score", "--json", "--epoch", "0")[1])
+    whole = {"a": (183_333, 200_000), "b": (16_666, 33_333), "c": (500_000, 533_333), "d": (0, 33_333)}
+    for row, (least, most) in zip(rows, whole.values(), strict=True):
+        assert (round(row["score"] * 1000), round(row["at_most"] * 1000)) == (least, most), row
+    code, out, _ = command(capsys, "explain", "0", "--wait", "0")
+    assert code == 0 and archive.NOBODY in out
+    run.update(boot=["/ip4/127.0.0.1/tcp/1/p2p/" + keys.base58_of(b.peer)])
+    code, out, _ = command(capsys, "explain", "0", "--wait", "0")
+    assert code == 0 and archive.NOT_ASKED in out
+
+
+def test_members_that_cannot_be_reached_are_said(capsys, town, run):
+    run.update(boot=["/ip4/127.0.0.1/tcp/1/p2p/" + keys.base58_of(town.people["a"].peer)])
+    code, out, _ = command(capsys, "score", "--epoch", "0", "--wait", "1")
+    assert code == 0 and "no member could be reached" in out and "183.333" in out
 
 
 def test_refusals_are_a_sentence_and_a_hint(capsys, town, run, tmp_path, monkeypatch):
