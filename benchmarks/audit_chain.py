@@ -19,7 +19,7 @@ from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import WEI
 from swarm.enrolment import CREDIT
 from swarm.proof.onion import Onion
-from swarm.recipe import Proof
+from swarm.sections import Proof
 from swarm.seeds import derive
 
 SLOWER = 100  # windows are this many times as long as the recipe's: nobody waits for them, and no busy machine misses one

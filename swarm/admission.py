@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from swarm.errors import Refused
-from swarm.recipe import AnyTask, DatasetTask, PythonTask, Recipe, VerifiersTask
+from swarm.recipe import Recipe
+from swarm.sections import AnyTask, DatasetTask, PythonTask, VerifiersTask
 
 
 def admit(recipe: Recipe, allow_code: str | None = None, folder: Path | None = None, allow_hub: bool = False) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swarm.journal import Journal
     from swarm.network import Arrival, Network
     from swarm.presence import Presence
-    from swarm.recipe import Average
+    from swarm.sections import Average
     from swarm.session import Session
     from swarm.trainee import Trainee
 

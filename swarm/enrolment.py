@@ -24,7 +24,8 @@ from swarm.errors import ChainError, ChainRefused
 from swarm.identity import Identity
 from swarm.proof.onion import Onion
 from swarm.proof.schedule import Schedule
-from swarm.recipe import Proof, Recipe
+from swarm.recipe import Recipe
+from swarm.sections import Proof
 from swarm.stake import Call, adding, supplying
 
 HELLO, SCHEDULE, SESSION_KEY, ONION = "hello.json", "schedule.json", "chain.key", "onion.key"

@@ -17,7 +17,7 @@ from swarm.learn.average import Averager, take_part
 from swarm.learn.blend import norm, replay
 from swarm.learn.claims import read_claim, write_claim
 from swarm.learn.step import trainable
-from swarm.recipe import Average
+from swarm.sections import Average
 
 SWARM = b"\x07" * 32
 SETTING = Average(every=1, timeout=40.0, max_change=0.05)

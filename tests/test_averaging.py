@@ -30,8 +30,8 @@ from swarm.network.shelf import OwnShelf
 from swarm.network.store import BlobStore, digest_of
 from swarm.network.wants import Wants
 from swarm.presence import Presence
-from swarm.recipe import Average
 from swarm.records import AverageEvent, Card, Entry, Shelf
+from swarm.sections import Average
 from swarm.seeds import AVERAGE
 
 SWARM = b"\x07" * 32

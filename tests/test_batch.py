@@ -27,7 +27,7 @@ from swarm.learn.batch import (
     without,
 )
 from swarm.learn.record import Source, max_bytes, of_batch, unpack
-from swarm.recipe import Sharing
+from swarm.sections import Sharing
 from swarm.seeds import STAGES
 
 ME = b"\x01" * 32

@@ -10,7 +10,7 @@ from learning import EOS, PAD, lora, some_groups, tiny_model
 
 from swarm.learn.export import export
 from swarm.learn.step import step
-from swarm.recipe import Learn
+from swarm.sections import Learn
 
 CARD = "# amber-otter\n\nTrained in a swarm.\n"
 

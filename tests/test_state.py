@@ -23,7 +23,7 @@ from swarm.keys import keccak
 from swarm.learn.root import scalar_digest, state_root, tensor_digest
 from swarm.learn.state import Checkpoints, pack, packed_digest, restore, tensors_of, unpack
 from swarm.learn.step import step, trainable
-from swarm.recipe import Learn
+from swarm.sections import Learn
 
 HERE = Path(__file__).resolve().parent
 LEARN = Learn(group_size=4, lr=1e-3, microbatch=8)

@@ -17,7 +17,7 @@ from learning import EOS, PAD, lora, some_groups, tiny_model, weights
 
 from swarm.errors import InputError
 from swarm.learn.step import TrainGroup, learning_rate, microbatch_rows, step, trainable
-from swarm.recipe import Learn
+from swarm.sections import Learn
 
 HERE = Path(__file__).resolve().parent
 
@@ -189,7 +189,7 @@ sys.path[:0] = {paths!r}
 torch.set_num_threads(1)
 from learning import *
 from swarm.learn.step import step
-from swarm.recipe import Learn
+from swarm.sections import Learn
 for model in tiny_model(), lora(tiny_model()):
     state = None
     for done in range(3):

@@ -8,7 +8,7 @@ import pytest
 
 from swarm import recipe as recipes
 from swarm.errors import Refused, TaskError
-from swarm.recipe import DatasetTask
+from swarm.sections import DatasetTask
 from swarm.tasks import dataset, scorers
 from swarm.tasks import task as tasks
 from swarm.tasks.dataset import open_dataset

@@ -7,7 +7,7 @@ import unlocked
 
 from swarm import recipe as recipes
 from swarm.errors import TaskError
-from swarm.recipe import GymTask
+from swarm.sections import GymTask
 from swarm.seeds import derive
 from swarm.tasks import sandbox
 from swarm.tasks import task as tasks

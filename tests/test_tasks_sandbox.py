@@ -13,7 +13,7 @@ import unlocked
 
 from swarm import recipe as recipes
 from swarm.errors import Refused, TaskError
-from swarm.recipe import PythonTask
+from swarm.sections import PythonTask
 from swarm.tasks import lock, sandbox
 from swarm.tasks.mix import Mix
 from swarm.tasks.sandbox import Child, Sandbox

@@ -29,8 +29,8 @@ from swarm.learn.claims import Claim, read_claim, write_claim
 from swarm.learn.root import Scalar, state_root
 from swarm.learn.state import restore, tensors_of
 from swarm.learn.step import OptimizerState, trainable
-from swarm.recipe import Average
 from swarm.records import AverageEvent
+from swarm.sections import Average
 from swarm.session import Session
 
 if TYPE_CHECKING:

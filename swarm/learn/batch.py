@@ -15,7 +15,7 @@ from statistics import median
 
 from swarm.groups import Group
 from swarm.learn.step import TrainGroup
-from swarm.recipe import Sharing
+from swarm.sections import Sharing
 from swarm.seeds import STAGES
 
 SAME = 1e-6  # rewards that differ by less are equal

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from swarm.errors import InputError
-from swarm.recipe import Learn
+from swarm.sections import Learn
 
 if TYPE_CHECKING:
     import torch

@@ -28,7 +28,7 @@ from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
 from swarm.learn.root import gradient_root
-from swarm.recipe import Learn
+from swarm.sections import Learn
 
 if TYPE_CHECKING:
     from swarm.learn.step import TrainGroup

@@ -20,7 +20,8 @@ from transformers.utils import logging
 from swarm.errors import InputError, Refused, ResourceError
 from swarm.policy import hub, inspection, smollm2, weights
 from swarm.policy.chat import Chat
-from swarm.recipe import Lora, Recipe
+from swarm.recipe import Recipe
+from swarm.sections import Lora
 from swarm.seeds import derive
 
 BASE = Path(__file__).resolve().parent / "base"

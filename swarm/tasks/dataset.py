@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from swarm.bounds import json_of
 from swarm.errors import Refused, TaskError
-from swarm.recipe import DatasetTask
+from swarm.sections import DatasetTask
 from swarm.tasks import scorers
 from swarm.tasks.task import MAX_PROMPT, Question
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 
 from swarm.errors import TaskError
-from swarm.recipe import GymTask
+from swarm.sections import GymTask
 from swarm.tasks.sandbox import Child, Sandbox
 
 # Scorers that were read and only compare texts or numbers; beside them, those that are the library's default.

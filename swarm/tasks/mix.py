@@ -13,7 +13,8 @@ from pathlib import Path
 
 from swarm import seeds
 from swarm.errors import TaskError
-from swarm.recipe import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, Recipe, VerifiersTask
+from swarm.recipe import Recipe
+from swarm.sections import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, VerifiersTask
 from swarm.tasks import task as tasks
 from swarm.tasks.builtin import Builtin
 from swarm.tasks.sandbox import Child

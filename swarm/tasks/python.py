@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 
 from swarm.errors import Refused, TaskError
-from swarm.recipe import PythonTask
+from swarm.sections import PythonTask
 from swarm.tasks.sandbox import Child, Sandbox
 
 BYTES = 262_144  # largest file

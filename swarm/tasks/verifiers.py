@@ -14,7 +14,7 @@ import sys
 from typing import Any
 
 from swarm.errors import Refused, TaskError
-from swarm.recipe import VerifiersTask
+from swarm.sections import VerifiersTask
 from swarm.tasks.sandbox import Child, Sandbox
 
 ROWS = 100_000  # tasks taken from a taskset, which may be endless
