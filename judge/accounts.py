@@ -43,6 +43,20 @@ def register(state: State, entry: Entry) -> None:
     operator.status, operator.session, operator.t = "active", event.session, event.t
 
 
+def enter(state: State, entry: Entry) -> None:
+    """The chain says that an operator came, came back, or has another session key. Only where the shell reads a chain."""
+    event = entry.event
+    require(state.terms.seed == "beacon", "standing", "operators register themselves here, since no chain stands behind this log")
+    operator = state.operators.get(event.operator)
+    if operator is None:
+        state.operators[event.operator] = Operator(event.session)
+        return
+    known = operator.status != "left" and operator.session == event.session
+    require(not known, "duplicate", f"operator {event.operator.hex()[:8]}... is registered with this session key")
+    operator.session = event.session
+    operator.status = "active" if operator.status == "left" else operator.status
+
+
 def session(state: State, entry: Entry) -> None:
     """Another session key, or none."""
     operator = _account(state, entry)

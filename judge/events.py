@@ -134,6 +134,15 @@ class GoldOpen(Clock):
     path: Annotated[tuple, Rows(Size(32), 32)] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Enter(Clock):
+    """The chain knows an operator, and the session key that may sign for it: its registration there stands for a signature here."""
+
+    KIND = 11
+    operator: Address
+    session: Annotated[bytes, Size(20, empty=True)] = b""
+
+
 # ---- markets
 
 

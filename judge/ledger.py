@@ -99,6 +99,7 @@ ACCOUNTS: dict[type, Callable[[State, Entry], None]] = {
     events.Stake: accounts.stake,
     events.Unstake: accounts.unstake,
     events.Standing: accounts.standing,
+    events.Enter: accounts.enter,
     events.Epoch: accounts.epoch,
     events.Bonus: accounts.bonus,
     events.GoldRoot: gold.root,

@@ -46,10 +46,14 @@ RUNNING = (DRAFT, OPEN, CLOSED, COMMIT, REVEAL, CHALLENGE)
 
 @dataclass
 class Position:
-    """What an operator holds, per outcome: shares, and what was paid for them (a record, not money)."""
+    """What an operator holds, per outcome: shares, and what was paid for them (a record, not money).
+
+    `pushed`: the sum of shares / b of its trades at their b, in PUSH, rounded down each: how far it moved the price by itself.
+    """
 
     shares: list[int]
     cost: list[int]
+    pushed: list[int]
     claimed: bool = False
 
 
@@ -238,7 +242,7 @@ class Market:
     def position(self, operator: bytes) -> Position:
         """The operator's position, an empty one if it had none."""
         if operator not in self.positions:
-            self.positions[operator] = Position([0] * self.n, [0] * self.n)
+            self.positions[operator] = Position([0] * self.n, [0] * self.n, [0] * self.n)
         return self.positions[operator]
 
     def pass_time(self, t: int) -> None:

@@ -26,6 +26,7 @@ from math import comb
 from eth_utils import keccak
 
 from judge import lmsr
+from judge.terms import PUSH
 
 WAD = 10**18
 BPS = 10**4
@@ -133,26 +134,14 @@ def critique_reward(quality: int) -> int:
 # ---- the price without one operator, and forecasts
 
 
-@dataclass(frozen=True)
-class Trade:
-    """One trade: `shares` bought of `outcome` (negative: sold) while the liquidity was `b`."""
-
-    outcome: int
-    shares: int
-    b: int
-
-
-def own_shares(trades: Sequence[Trade], outcomes: int, b: int) -> tuple[int, ...]:
-    """Q of the operator who made `trades`, per outcome, in shares at today's liquidity `b`.
+def own_shares(pushed: Sequence[int], b: int) -> tuple[int, ...]:
+    """Q of an operator per outcome, in shares at today's liquidity `b`, from `Position.pushed`.
 
     A trade moves L/b by shares/b, and evidence keeps L/b while it lowers b: shares bought at liquidity b' have the effect of
     shares b/b' today. Where b never changed these are the operator's shares. Bundles minted for evidence are no trade: they
     moved no price.
     """
-    exact = [Fraction(0)] * outcomes
-    for trade in trades:
-        exact[trade.outcome] += Fraction(trade.shares * b, trade.b)
-    return tuple(shares.__floor__() for shares in exact)
+    return tuple((moved * b + PUSH // 2) // PUSH for moved in pushed)
 
 
 def loo_prices(liabilities: Sequence[int], b: int, own: Sequence[int]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 WAD = 10**18
 CREDIT = 10**18
 BPS = 10**4
+PUSH = 10**36  # unit in which shares / b is kept
 SECOND = 1000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
@@ -24,11 +25,12 @@ class Durations:
     commit: int
     reveal: int
     challenge: int
+    seed: int = 0  # the longest wait for a seed that is fixed after a round, where it comes from a chain
 
     @property
     def whole(self) -> int:
-        """The sum of the phases: `rounds` rounds and one panel with its challenge window."""
-        return self.evidence * self.rounds + self.commit + self.reveal + self.challenge
+        """The sum of the phases: `rounds` rounds with their waits, and one panel with its challenge window."""
+        return (self.evidence + self.seed) * self.rounds + self.commit + self.reveal + self.challenge
 
     @property
     def most(self) -> int:

@@ -16,7 +16,7 @@ from judge import lmsr
 from judge.errors import Refused
 from judge.events import BUY, SELL, SELL_FOR, SPEND, Entry
 from judge.market import Market
-from judge.terms import BPS, WAD
+from judge.terms import BPS, PUSH, WAD
 
 if TYPE_CHECKING:
     from judge.ledger import State
@@ -164,12 +164,14 @@ def _book(state: State, market: Market, actor: bytes, said: Quote) -> None:
         market.liabilities[outcome] += said.shares
         position.shares[outcome] += said.shares
         position.cost[outcome] += said.gross
+        position.pushed[outcome] += said.shares * PUSH // market.b
     else:
         market.pot -= said.gross
         trader.free += said.net
         market.liabilities[outcome] -= said.shares
         position.cost[outcome] -= position.cost[outcome] * said.shares // position.shares[outcome]
         position.shares[outcome] -= said.shares
+        position.pushed[outcome] -= said.shares * PUSH // market.b
     market.fee_pot += said.fee
     market.fees[actor] = market.fees.get(actor, 0) + said.fee
     market.traders.add(actor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgpack
 import pytest
 from courts import START, Court, address, key, refused
@@ -47,6 +49,7 @@ SAMPLES = [
     events.Claim(actor=WHO, t=1, market=ID),
     events.Sweep(t=1, market=ID),
     events.Fault(actor=WHO, t=1, market=ID, fault="twice", first=b"a", second=b"b"),
+    events.Enter(t=1, operator=WHO, session=address("phone")),
 ]
 
 
@@ -223,7 +226,7 @@ def test_an_event_that_is_too_long_is_refused_by_its_writer():
     people = tuple(("x" * 200, b"", (WHO,) * 16) for _ in range(20))
     events.write(events.Open(**{**SAMPLES[10].__dict__, "outcomes": people, "question": "\U0001f600" * 4000}), 1, key("alice")[0])
     with pytest.raises(Refused, match="at most 140000"):
-        events.write(events.Fault(**{**SAMPLES[-1].__dict__, "first": bytes(140_001)}), 1, key("alice")[0])
+        events.write(events.Fault(**{**SAMPLES[-2].__dict__, "first": bytes(140_001)}), 1, key("alice")[0])
 
 
 def test_the_id_of_a_market_depends_on_what_it_is_and_not_on_the_time():
@@ -255,6 +258,7 @@ def test_what_is_refused_is_not_in_the_log():
 
 def test_terms_are_a_part_of_the_root():
     assert State(Terms()).root() != State(Terms(piece_stake=1)).root()
+    assert replace(PROFILES["test"], seed=500).whole == 8500 and replace(PROFILES["human"], seed=1).whole == PROFILES["human"].whole + 4
     assert PROFILES["test"].most == 4 * 8000 and PROFILES["human"].whole == (24 + 72) * 3_600_000
 
 

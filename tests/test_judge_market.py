@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from courts import START, Court, address, court_at, refused
+from courts import START, Court, address, court_at, key, refused
 
 from judge import events, ledger, lmsr
 from judge.events import BROKEN
@@ -361,6 +363,30 @@ def test_epochs_mint_in_order_and_for_those_who_are_there():
     court.due(events.Epoch, number=2, mints=((address("p0"), 7), (address("p0"), 1)))
     assert court.state.minted == 1100 * CREDIT + 8
     court.balanced()
+
+
+def test_the_chain_enters_operators_with_their_session_keys_where_there_is_one():
+    court = Court(terms=terms_of("test", seed="beacon"))
+    court.due(events.Enter, operator=address("p0"), session=address("phone"))
+    refused(court, "duplicate", court.due, events.Enter, operator=address("p0"), session=address("phone"))
+    court.mint(["p0"], 50)
+    stake = events.Stake(actor=address("p0"), t=court.t, amount=CREDIT)
+    court.log.extend(events.write(stake, court.terms.chain_id, key("phone")[0]))
+    court.due(events.Enter, operator=address("p0"), session=address("other phone"))
+    again = events.write(replace(stake, t=court.t + 1), court.terms.chain_id, key("phone")[0])
+    refused(court, "signature", court.log.extend, again)
+    court.say(events.Leave, "p0")
+    court.due(events.Enter, operator=address("p0"), session=address("phone"))
+    assert court.state.operators[address("p0")].status == "active" and court.free("p0") == 50 * CREDIT
+    court.due(events.Standing, operator=address("p0"), jailed=1)
+    court.due(events.Enter, operator=address("p0"), session=address("third phone"))
+    assert court.state.operators[address("p0")].status == "jailed", "another key lets nobody out"
+    court.balanced()
+
+
+def test_without_a_chain_nobody_is_entered_without_a_signature():
+    court = Court()
+    refused(court, "standing", court.due, events.Enter, operator=address("p0"))
 
 
 def test_stake_is_paid_from_free_credits_and_unstaked_where_no_seat_holds_it():

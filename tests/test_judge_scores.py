@@ -24,7 +24,6 @@ from judge.scores import (
     Completion,
     Parts,
     Ruling,
-    Trade,
     agreement,
     correlated,
     forecast_score,
@@ -35,6 +34,7 @@ from judge.scores import (
     peer_bonus,
     reward,
 )
+from judge.terms import PUSH
 
 FULL = Ruling(weights=(7 * WAD, 0), invalid=0, panel=7 * WAD, seats=7, revealed=7)
 SEED = b"\x05" * 32
@@ -148,24 +148,31 @@ def test_a_critique_earns_the_quality_it_was_accepted_with():
 quantity = st.integers(10**6, 200 * WAD)
 
 
+def pushed(*trades: tuple[int, int, int], outcomes: int = 2) -> list[int]:
+    """What a ledger keeps of an operator's trades (outcome, shares, b)."""
+    found = [0] * outcomes
+    for outcome, shares, b in trades:
+        found[outcome] += shares * PUSH // b if shares >= 0 else -(-shares * PUSH // b)
+    return found
+
+
 def lower(liabilities: tuple[int, ...], b: int, less: int) -> tuple[tuple[int, ...], int]:
     """Accepted evidence: the liquidity falls and the prices stay."""
     return tuple(own + minted for own, minted in zip(liabilities, lmsr.bundle(liabilities, b, less), strict=True)), less
 
 
 def test_the_price_shown_and_without_the_own_bet():
-    bet = Trade(0, 100 * WAD, 100 * WAD)
     liabilities, b = [100 * WAD, 0], 100 * WAD
     assert lmsr.prices(liabilities, b)[0] // 10**14 == 7310  # 0.7310586
-    assert loo_prices(liabilities, b, own_shares([bet], 2, b))[0] == WAD // 2
+    assert loo_prices(liabilities, b, own_shares(pushed((0, b, b)), b))[0] == WAD // 2
 
 
 @examples(st.lists(quantity, min_size=2, max_size=5), st.lists(st.tuples(st.integers(0, 4), quantity), max_size=4), st.integers(1, 500))
 def test_no_own_bet_moves_the_price_without_it(others, bets, credits):
     b = credits * WAD
-    trades = [Trade(outcome % len(others), bought, b) for outcome, bought in bets]
-    own = own_shares(trades, len(others), b)
-    assert own == tuple(sum(t.shares for t in trades if t.outcome == outcome) for outcome in range(len(others)))
+    trades = [(outcome % len(others), bought, b) for outcome, bought in bets]
+    own = own_shares(pushed(*trades, outcomes=len(others)), b)
+    assert own == tuple(sum(bought for place, bought, _ in trades if place == outcome) for outcome in range(len(others)))
     assert loo_prices([a + q for a, q in zip(others, own, strict=True)], b, own) == lmsr.prices(others, b)
 
 
@@ -181,20 +188,20 @@ def test_nor_does_a_bet_before_evidence(foreign, bet, steps):
 
     without = lmsr.prices(*closed(0))
     liabilities, b = closed(bet)
-    found = loo_prices(liabilities, b, own_shares([Trade(1, bet, 100 * WAD)], 2, b))
+    found = loo_prices(liabilities, b, own_shares(pushed((1, bet, 100 * WAD)), b))
     assert all(abs(a - c) <= 2 for a, c in zip(found, without, strict=True))
 
 
 def test_counting_shares_bought_before_evidence_in_full_would_let_a_bet_move_the_price():
     liabilities, b = lower((0, 100 * WAD), 100 * WAD, 25 * WAD)
     plain = loo_prices(liabilities, b, [0, 100 * WAD])
-    scaled = loo_prices(liabilities, b, own_shares([Trade(1, 100 * WAD, 100 * WAD)], 2, b))
+    scaled = loo_prices(liabilities, b, own_shares(pushed((1, 100 * WAD, 100 * WAD)), b))
     assert abs(scaled[0] - WAD // 2) <= 1 and plain[0] > 95 * WAD // 100  # betting against oneself would have made the price
 
 
 def test_what_was_bought_and_sold_again_is_nothing():
     b = 3 * WAD
-    assert own_shares([Trade(1, 10**18, 7 * WAD), Trade(1, -(10**18), 7 * WAD)], 3, b) == (0, 0, 0)
+    assert own_shares(pushed((1, 10**18, 7 * WAD), (1, -(10**18), 7 * WAD), outcomes=3), b) == (0, 0, 0)
     assert loo_prices([0, 5 * WAD], b, (10 * WAD, 5 * WAD)) == lmsr.prices([0, 10 * WAD], b)  # a bundle sold before: only differences count
 
 

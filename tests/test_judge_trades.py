@@ -9,10 +9,10 @@ from courts import Court, address, refused, traded
 from hypothesis import strategies as st
 from judges import examples
 
-from judge import events, lmsr, trade
+from judge import events, lmsr, scores, trade
 from judge.errors import Refused
 from judge.market import Market
-from judge.terms import BPS, CREDIT, WAD, Durations, terms_of
+from judge.terms import BPS, CREDIT, PUSH, WAD, Durations, terms_of
 from judge.trade import fee_on, gross_of, quote
 
 PEOPLE = [f"p{i}" for i in range(12)]
@@ -116,6 +116,16 @@ def test_cost_basis_falls_with_the_shares():
     cost = position.cost[0]
     court.trade(market, "p1", 0, 5 * CREDIT, side="sell")
     assert position.shares[0] == 15 * CREDIT and position.cost[0] == cost - cost * 5 // 20
+
+
+def test_what_an_operator_pushed_the_price_by_counts_each_trade_at_its_own_liquidity():
+    court, market = traded()
+    position, first = market.positions[address("p1")], market.b
+    assert position.pushed == [20 * CREDIT * PUSH // first, 0, 0]
+    market.b //= 2
+    court.trade(market, "p1", 0, 5 * CREDIT, side="sell")
+    assert position.pushed == [20 * CREDIT * PUSH // first - 5 * CREDIT * PUSH // market.b, 0, 0]
+    assert scores.own_shares(position.pushed, market.b)[0] == 5 * CREDIT
 
 
 def test_the_same_order_is_taken_once():
