@@ -10,9 +10,9 @@ import time
 import pytest
 from networks import PeerProcess, network, small_recipe, started, until
 
-from swarm.errors import NetworkError, ResourceError
+from swarm.errors import NetworkError, Refused, ResourceError
 from swarm.identity import Identity
-from swarm.network import Network
+from swarm.network import Network, line
 from swarm.network.store import digest_of
 
 
@@ -187,3 +187,34 @@ def test_clocks_an_hour_off_are_measured_and_cut_nobody_off(tmp_path):
         finally:
             for one in wrong:
                 one.close()
+
+
+def test_a_member_is_told_something_and_answers(tmp_path):
+    first = network(tmp_path / "a")
+    with started(first):
+        second = network(tmp_path / "b", tuple(first.addresses()[:1]))
+        with started(second):
+            until(lambda: all(one.status().heard for one in (first, second)), what="they met")
+            with pytest.raises(NetworkError, match="not welcome"):
+                second.tell(first.peer, b"anybody there?")
+            heard = []
+
+            def answer(peer, message):
+                heard.append((peer, message))
+                if message == b"no":
+                    raise Refused("malformed", "not that")
+                return b"x" * (line.ANSWER_BYTES + 1) if message == b"more" else message[::-1]
+
+            first.listen(answer)
+            assert second.tell(first.peer, b"abc") == b"cba" and heard == [(second.peer, b"abc")]
+            assert len(second.tell(first.peer, bytes(line.MESSAGE_BYTES))) == line.MESSAGE_BYTES
+            with pytest.raises(NetworkError, match="not welcome"):
+                second.tell(first.peer, b"no")
+            with pytest.raises(Refused, match="wrong type"):
+                second.tell(first.peer, b"more")
+            count = len(heard)
+            with pytest.raises((NetworkError, Refused)):
+                second.tell(first.peer, bytes(line.MESSAGE_BYTES + 1))
+            assert len(heard) == count, "a message beyond the bound reached the listener"
+            with pytest.raises(NetworkError):
+                second.tell(bytes(32), b"nobody", timeout=2.0)

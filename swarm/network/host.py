@@ -15,7 +15,7 @@ from swarm.network import boot, directory, line, reachability
 from swarm.network.boot import GoodPeers
 from swarm.network.daemon import Daemon, port_of
 from swarm.network.discovery import Discovery
-from swarm.network.frames import NoStream, end
+from swarm.network.frames import EarlyEnd, NoStream, end
 from swarm.network.line import Collector, Declined
 from swarm.network.members import Members
 from swarm.network.quota import BanList, Upload
@@ -92,6 +92,13 @@ class Host:
                 except (NetworkError, Refused, Declined) as error:
                     self.last_refusals[peer] = str(error)
             await asyncio.sleep(ASK_PAUSE_S)
+
+    async def tell(self, peer: bytes, message: bytes) -> bytes:
+        """What `peer` answers to a message. Raises NetworkError, Refused."""
+        try:
+            return await self.collector.tell(peer, message)
+        except (EarlyEnd, Declined) as error:
+            raise NetworkError(f"a message was not answered: {error}", "the peer is gone, busy, or listens to no such message") from None
 
     def take_revocation(self, wire: bytes) -> None:
         """Obey a revocation and pass it on. Raises Refused, counted."""

@@ -6,6 +6,7 @@ A conversation is one stream. The caller says its card; the other answers `[stat
     [SHELF, wire or nil, 0] → [status, wire or nil]        both show their latest shelf
     [REVOKE, wire, 0]       → [status, nil]                an operator takes back a session key
     [DIAL, nil, port]       → [status, YES | NO | UNSURE]  can you reach this port at the address you see me at?
+    [TELL, message, 0]      → [status, answer]             a message for what stands on this network (`Network.listen`), at once answered
 
 Streams end early about once in a hundred under load, without an exception (design.md section 4): `Collector.fetch`
 carries on where the last one stopped.
@@ -27,13 +28,14 @@ from swarm.network.store import digest_of
 from swarm.records import Card, Revocation, Shelf
 
 OK, UNKNOWN, UNWELCOME, BUSY, QUOTA, MALFORMED = range(6)
-GET, SHELF, REVOKE, DIAL = range(4)
+GET, SHELF, REVOKE, DIAL, TELL = range(5)
 NO, YES, UNSURE = range(3)
 WORDS = {UNKNOWN: "no such blob", UNWELCOME: "not welcome", BUSY: "busy", QUOTA: "over quota", MALFORMED: "malformed"}
 
 CHUNK = 2**16
 STALL_S = 15.0  # a stream on which nothing comes for this long is dead
-REQUEST_BYTES = max(Shelf.MAX_BYTES, Revocation.MAX_BYTES) + 64
+MESSAGE_BYTES, ANSWER_BYTES = 2**13, 2**16  # of TELL, at most
+REQUEST_BYTES = max(Shelf.MAX_BYTES, Revocation.MAX_BYTES, MESSAGE_BYTES) + 64
 ADDRESS_CHARS = 300
 GREETING_BYTES = Card.MAX_BYTES + ADDRESS_CHARS + 64
 ATTEMPTS = 8
@@ -77,10 +79,10 @@ class Line:
     async def __aexit__(self, *_: object) -> None:
         self._writer.close()
 
-    async def ask(self, verb: int, content: bytes | None = None, number: int = 0) -> Any:
-        """One short question; the answer after its status. Raises EarlyEnd, Refused, Declined."""
+    async def ask(self, verb: int, content: bytes | None = None, number: int = 0, limit: int = REQUEST_BYTES) -> Any:
+        """One short question; the answer of at most `limit` bytes after its status. Raises EarlyEnd, Refused, Declined."""
         await frames.write_list(self._writer, [verb, content, number], STALL_S)
-        status, answer = await self._members.counted(frames.read_list(self._reader, REQUEST_BYTES, STALL_S, 2))
+        status, answer = await self._members.counted(frames.read_list(self._reader, limit, STALL_S, 2))
         _accept(status)
         return answer
 
@@ -134,6 +136,14 @@ class Collector:
         while len(self.skews) > 64:
             self.skews.pop(next(iter(self.skews)))
         return line
+
+    async def tell(self, peer: bytes, message: bytes) -> bytes:
+        """The answer of `peer` to a message. Raises EarlyEnd, Refused, Declined; not tried again, since it may have been heard."""
+        async with await self.open(peer) as line:
+            answer = await line.ask(TELL, message, limit=ANSWER_BYTES + 64)
+        if type(answer) is not bytes or len(answer) > ANSWER_BYTES:
+            raise self._members.refused("malformed", "an answer has a wrong type")
+        return answer
 
     async def fetch(self, peer: bytes, digest: bytes, *, size: int | None, limit: int, operator: bytes | None = None) -> tuple[Card, bytes]:
         """The whole verified blob and the card of who served it.

@@ -121,6 +121,24 @@ class Network:
             said = "; ".join(sorted(set(self._host.last_refusals.values()))) or "nobody is connected"
             raise NetworkError(f"blob {digest.hex()[:16]}... did not come within {timeout:.0f} s: {said}", "is a member with it running?") from None
 
+    def listen(self, answer: Callable[[bytes, bytes], bytes]) -> None:
+        """From now on `answer(peer, message)` is the answer to every member's message, at most `line.ANSWER_BYTES` long.
+
+        It runs on the network's thread: it must be quick, never wait, and raise nothing but Refused.
+        """
+        self._host.service.on_tell = answer
+
+    def tell(self, peer: bytes, message: bytes, timeout: float = 5.0) -> bytes:
+        """What `peer` answers to a message of at most `line.MESSAGE_BYTES`. Raises NetworkError (it may have been heard all the same), Refused."""
+        if self._loop is None:
+            raise NetworkError("the network is not running", "call start first")
+        told = asyncio.run_coroutine_threadsafe(self._host.tell(peer, message), self._loop)
+        try:
+            return told.result(timeout)
+        except TimeoutError:
+            told.cancel()
+            raise NetworkError(f"a message was not answered within {timeout:g} s", "the peer is gone or busy") from None
+
     def revoke(self, wire: bytes) -> None:
         """Obey a signed Revocation (made by `Identity.revoke`) and pass it on. Raises Refused where it is not valid."""
         read(wire, self._host.session.swarm, time.time(), kind=Revocation)

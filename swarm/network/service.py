@@ -11,7 +11,24 @@ from typing import Any
 from swarm.errors import Refused
 from swarm.network import frames
 from swarm.network.frames import EarlyEnd
-from swarm.network.line import BUSY, CHUNK, DIAL, GET, GREETING_BYTES, MALFORMED, OK, QUOTA, REQUEST_BYTES, REVOKE, SHELF, STALL_S, UNKNOWN, UNWELCOME
+from swarm.network.line import (
+    BUSY,
+    CHUNK,
+    DIAL,
+    GET,
+    GREETING_BYTES,
+    MALFORMED,
+    MESSAGE_BYTES,
+    OK,
+    QUOTA,
+    REQUEST_BYTES,
+    REVOKE,
+    SHELF,
+    STALL_S,
+    TELL,
+    UNKNOWN,
+    UNWELCOME,
+)
 from swarm.network.members import Members
 from swarm.network.quota import Upload
 from swarm.network.store import BlobStore
@@ -21,7 +38,10 @@ IDLE_S = 5.0  # a caller knows what it wants
 
 
 class Service:
-    """Serves members. `on_shelf(wire) -> own wire`, `on_revocation(wire)` and `on_dial(peer, port) -> 0 | 1` are the node's."""
+    """Serves members. `on_shelf(wire) -> own wire`, `on_revocation(wire)` and `on_dial(peer, port) -> 0 | 1` are the node's.
+
+    `on_tell(peer, message) -> answer` is whoever listens, if anybody does; it runs on the network's thread and must be quick.
+    """
 
     def __init__(
         self,
@@ -36,6 +56,7 @@ class Service:
         self.address = ""  # at which others may dial us later; told to members
         self._card, self._members, self._store, self._upload = own_card, members, store, upload
         self._on_shelf, self._on_revocation, self._on_dial = on_shelf, on_revocation, on_dial
+        self.on_tell: Callable[[bytes, bytes], bytes] | None = None
         self._open: Counter[bytes] = Counter()
         self.bytes_out = 0
 
@@ -85,6 +106,8 @@ class Service:
                 return [OK, None]
             if verb == DIAL and type(number) is int and 0 < number < 65_536:
                 return [OK, await self._on_dial(peer, number)]
+            if verb == TELL and type(content) is bytes and len(content) <= MESSAGE_BYTES:
+                return [OK, self.on_tell(peer, content)] if self.on_tell is not None else [UNWELCOME, None]
         except Refused:
             return [UNWELCOME, None]
         self._members.refused("malformed")
