@@ -69,6 +69,19 @@ class Proved(_Part):
     trouble: str = Field("", max_length=400, description="why the chain cannot be used now")
 
 
+class Judged(_Part):
+    """The judge market as this peer sees it. Counts of markets are of now; `bids` since the process began."""
+
+    open: int = Field(0, description="markets whose verdict is not final")
+    settled: int = Field(0, description="settled ones whose winners can still claim")
+    hosted: int = Field(0, description="own ones that are running")
+    traded: int = Field(0, description="markets in which this operator holds shares")
+    bids: int = 0
+    credits: float = Field(0.0, description="free ones")
+    stake: float = Field(0.0, description="credits staked")
+    trouble: str = Field("", max_length=400, description="why markets wait")
+
+
 class Heartbeat(_Part):
     """State of one peer. Times are unix seconds, `stage_eta_s` seconds, `memory_mb` MiB of resident memory."""
 
@@ -94,6 +107,7 @@ class Heartbeat(_Part):
     addresses: list[str] = Field([], description="multiaddresses under which others can dial this peer")
     network: Reach = Reach()
     proved: Proved | None = None
+    judged: Judged | None = None
     notes: list[Warned] = []
     warnings: list[Warned] = []
     updated: float = 0.0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from swarm.epochseeds import EpochSeeds
     from swarm.journal import Journal
     from swarm.limits import Governor
+    from swarm.market.trading import Trading
     from swarm.metrics import Metrics
     from swarm.network import Network
     from swarm.presence import Presence
@@ -69,6 +70,7 @@ class Node:
     averaging: Averaging | None = None  # where the recipe averages and there is a network
     scribe: Scribe | None = None  # where the recipe has its steps proved
     epoch_seeds: EpochSeeds | None = None  # where a chain supplies them
+    trading: Trading | None = None  # where the recipe has a judge market
 
     def __post_init__(self) -> None:
         self.recipe = self.stages.recipe
@@ -106,7 +108,7 @@ class Node:
             self.scribe.begin(this.number)
 
     def hear(self) -> None:
-        """Take in what arrived from others since the last look."""
+        """Take in what arrived from others since the last look, and bid in markets that are open."""
         self.governor.pause_if_needed(self.presence.stage)
         if self.presence.proving is not None:
             self.presence.proving.come_first(self.presence)
@@ -115,6 +117,8 @@ class Node:
                 self.averaging.hear(arrival, self.pool.refused)
             else:
                 self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at, arrival.shelf)
+        if self.trading is not None:
+            self.trading.look()
         self.presence.network(self.network, self.pool)
 
     def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
@@ -133,6 +137,8 @@ class Node:
         this.own += scored
         if name == "answer":
             self.journal.keep_rewards(this.number, scored)
+            if self.trading is not None:
+                self.trading.ask(groups)
         this.row[name] = told.stage(name, scored, time.monotonic() - began, self.author.tokens - tokens, self.journal)
 
     def own_questions(self, this: Round) -> list[Draft]:

@@ -13,6 +13,7 @@ from swarm import evaluation, heartbeat, metrics, recipe, result, settings
 from swarm.disk import replace
 from swarm.heartbeat import Heartbeat
 from swarm.journal import Journal
+from swarm.judging import open_judging
 from swarm.keys import base58_of
 from swarm.limits import Governor
 from swarm.limits import Limits as HardwareLimits
@@ -143,6 +144,8 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         if replayer is not None and network is not None:
             proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
             proving.attach(node)
+            if judging := stack.enter_context(open_judging(folder, chosen, rules, session, stages, network, presence)):
+                judging.attach(node)
         yield Peer(chosen, node, folder, proving)
 
 

@@ -15,6 +15,7 @@ from swarm.limits import give_back_memory, own_cpu_s
 from swarm.names import plain
 
 if TYPE_CHECKING:
+    from swarm.judging import Judging
     from swarm.network.host import Network
     from swarm.network.pool import Pool
     from swarm.proving import Proving
@@ -34,6 +35,7 @@ class Presence:
         self._tokens = 0
         self._twin_shown = False
         self.proving: Proving | None = None
+        self.judging: Judging | None = None
         self._lock = threading.Lock()
 
     @property
@@ -163,6 +165,8 @@ class Presence:
             self.beat.cpu_s = round(self.cpu_s, 2)
             if self.proving is not None and self.beat.proved is not None:
                 self.proving.show(self.beat.proved)
+            if self.judging is not None and self.beat.judged is not None:
+                self.judging.show(self.beat.judged)
             self.beat.write(self.path)
 
 

@@ -59,6 +59,17 @@ def proved(view: View) -> str:
     return f"epoch {found.epoch}: {found.commitments} committed, {audits}, {found.settled} closed, {found.units:,} units verified"
 
 
+def judged(view: View) -> str:
+    """The judge market: `judge market: 5 open (3 own), 12 settled, 7 bids, 812.4 credits, 100 staked`; empty without one."""
+    found = view.beat.judged
+    if found is None:
+        return ""
+    if found.trouble:
+        return f"judge market waits: {plain(found.trouble, 160)}"
+    markets = f"{found.open} open ({found.hosted} own), {found.settled} settled, {found.bids} bids"
+    return f"judge market: {markets}, {found.credits:,.1f} credits, {found.stake:,.0f} staked"
+
+
 def figures(view: View) -> list[str]:
     """Reward, accuracies, speed and memory, where known."""
     beat = view.beat
@@ -101,10 +112,11 @@ def headline(view: View, width: int) -> list[Text]:
     second = Text("  " + "  ".join(figures(view)), no_wrap=True, overflow="ellipsis")
     third = Text(f"  {heard(view)}{reach}{restarts}" if view.alive else "", style="dim", no_wrap=True, overflow="ellipsis")
     fourth = Text(f"  {proved(view)}" if proved(view) else "", no_wrap=True, overflow="ellipsis")
+    fifth = [Text(f"  {judged(view)}", no_wrap=True, overflow="ellipsis")] if judged(view) else []
     note = f"  {plain(beat.notes[-1].text, 200)}" if beat.notes else ""
     style = "yellow" if beat.warnings else "dim"
     last = Text(f"  {warning(beat.warnings[-1])}" if beat.warnings else note, style=style, no_wrap=True, overflow="ellipsis")
-    lines = [first, second, third, fourth, last]
+    lines = [first, second, third, fourth, *fifth, last]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return lines

@@ -1,0 +1,91 @@
+"""All that a node needs to take part in the judge market: what the chain says, the room, the node's own trading, opened and closed together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarm.errors import ChainError
+from swarm.heartbeat import Judged
+
+if TYPE_CHECKING:
+    from judge.terms import Durations, Terms
+    from swarm.market.room import Room
+    from swarm.market.trading import Trading
+    from swarm.network import Network
+    from swarm.node import Node
+    from swarm.presence import Presence
+    from swarm.proof.schedule import Schedule
+    from swarm.recipe import Recipe
+    from swarm.session import Session
+    from swarm.settings import NodeSettings
+    from swarm.stages import Stages
+
+FOLDER = "market"
+CREDIT = 10**18
+
+
+@dataclass
+class Judging:
+    """The opened parts that the node and its peer talk to."""
+
+    room: Room
+    trading: Trading
+
+    def show(self, judged: Judged) -> None:
+        """Fill in what the heartbeat says of the market."""
+        told = self.room.told
+        judged.open, judged.settled, judged.hosted, judged.traded = told.open, told.settled, told.hosted, told.traded
+        judged.bids, judged.credits, judged.stake = self.trading.bids, told.free / CREDIT, told.stake / CREDIT
+        judged.trouble = told.trouble[:400]
+
+    def attach(self, node: Node) -> None:
+        """From now on the node opens markets and bids."""
+        node.trading = self.trading
+        node.presence.beat.judged = Judged()
+        node.presence.judging = self
+        self.room.start()
+
+
+def terms_of(rules: Recipe, schedule: Schedule, domain: int) -> Terms:
+    """The terms of a swarm's market: the recipe's profile, and the longest wait for randomness that its chain's schedule makes."""
+    from judge.terms import PROFILES, Terms
+    from swarm.market.facts import SETTLE_MS
+
+    pace: Durations = PROFILES[rules.judge.profile]
+    waiting = replace(pace, seed=(schedule.epoch + schedule.beacon) * 1000 + SETTLE_MS)
+    return Terms(chain_id=domain, machine=waiting, human=waiting, seed="beacon", open_most=rules.judge.open_most)
+
+
+@contextlib.contextmanager
+def open_judging(
+    folder: Path, chosen: NodeSettings, rules: Recipe, session: Session, stages: Stages, network: Network, presence: Presence
+) -> Iterator[Judging | None]:
+    """Put everything together; nothing works before `attach`. None where the recipe has no market."""
+    from swarm import enrolment
+    from swarm.chain import link
+    from swarm.chain.client import Chain, Swarm
+    from swarm.market.facts import ChainFacts
+    from swarm.market.questions import Scorer
+    from swarm.market.room import Room
+    from swarm.market.trading import Trading
+
+    if rules.judge.profile == "none" or chosen.chain is None:
+        yield None
+        return
+    swarm = Swarm(Chain(link.load(chosen.chain)), session.swarm)
+    schedule = enrolment.read_schedule(chosen.chain)
+    assert schedule is not None  # the proving waited for it
+    facts = ChainFacts(swarm, schedule, rules.judge.credits * CREDIT)
+    with contextlib.suppress(ChainError):  # the room looks again
+        facts.look()
+    scorer = Scorer(stages, facts.peers, lambda t: [*facts.seeds(t), rules.hash])
+    (folder / FOLDER).mkdir(exist_ok=True)
+    terms = terms_of(rules, schedule, facts.domain)
+    room = Room(network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
+    trading = Trading(room, stages, scorer, session.operator, rules.judge)
+    with contextlib.closing(room):
+        yield Judging(room, trading)

@@ -1,0 +1,263 @@
+"""A member's room of the judge market: everything that stands between the network and the state, in a few threads.
+
+    room = Room(network, facts, terms, actor, secret, folder, scorer, say)
+    room.start()
+    market = room.open(opening, texts)                  host a market
+    id = room.send(room.sign(events.Trade, ...))        an order, a vote, an account entry; room.sent(id) says what became of it
+    with room.reading() as state: ...                   `judge.ledger.State` as of `room.until`, while nobody changes it
+    room.close()
+
+Threads: `tape` plays up to a moment ago (`lag`: pages need time to travel) and publishes own phases; `reader` gets others' pages; `outbox`
+sends; `facts` looks at the chain. A bug in one is kept and raised by `require_alive`. A chain that does not answer stops the tape at OFFLINE_MS
+after the last time that was seen. Everything that matters is in `folder`, so the process can be killed at any line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from judge import errors, events
+from judge.events import Entry, Open
+from judge.ledger import State
+from judge.market import DRAFT, RUNNING, SETTLED, Market
+from judge.terms import Terms
+from swarm.errors import ChainError
+from swarm.market import page as pages
+from swarm.market import post
+from swarm.market.facts import Facts
+from swarm.market.house import House, desk_of
+from swarm.market.outbox import Outbox
+from swarm.market.page import OWN, TAKEN, Page, Phase
+from swarm.market.reader import Reader
+from swarm.market.store import Sent, Store
+from swarm.market.tape import Grader, Scorer, Tape
+from swarm.network import Network
+
+LOOK_S = 1.0  # between two looks at the chain
+OFFLINE_MS = 30_000
+LONGEST_LAG_MS = 10_000
+CLOSE_S = 10.0
+
+
+@dataclass
+class Told:
+    """What is shown of the market. Counts of markets are of now, the others since the start; credits are wei."""
+
+    open: int = 0
+    traded: int = 0  # markets that this operator has a position in
+    settled: int = 0
+    hosted: int = 0  # running ones
+    free: int = 0
+    stake: int = 0
+    pages: int = 0
+    rewinds: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)  # entries that the log refused at their place, by reason
+    refused: dict[str, int] = field(default_factory=dict)  # pages and answers of others, by reason
+    trouble: str = ""  # of the chain
+
+
+def lag_of(terms: Terms) -> int:
+    """Milliseconds that the tape stays behind: a third of the shortest phase, for pages to arrive in."""
+    paces = (terms.machine, terms.human)
+    return min(LONGEST_LAG_MS, *(length // 3 for pace in paces for length in (pace.evidence, pace.commit, pace.reveal, pace.challenge)))
+
+
+class Room:
+    """The room of operator `actor`, whose entries `secret` signs (its own key or its session's). `folder` is this room's alone."""
+
+    def __init__(
+        self,
+        network: Network,
+        facts: Facts,
+        terms: Terms,
+        actor: bytes,
+        secret: bytes,
+        folder: Path,
+        scorer: Scorer,
+        say: Callable[[str], None] = print,
+        *,
+        grader: Grader | None = None,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ):
+        """`scorer(opening, texts)` resolves markets of kind V (None: it cannot), `now()` is milliseconds of the chain's clock."""
+        if terms.seed != "beacon" or terms.chain_id != facts.domain:
+            raise ValueError("a swarm's market takes its seeds from the beacon, and its chain_id is `facts.domain`")
+        self.network, self.facts, self.terms, self.actor, self.say, self.now = network, facts, terms, actor, say, now
+        self.lag, self.until, self.told = lag_of(terms), 0, Told()
+        self._secret, self._lock = secret, threading.RLock()
+        self._store = Store(folder / "market.sqlite", terms.chain_id)
+        self._tape = Tape(terms, facts, scorer, grader)
+        self._house = House(self._store, secret, terms.chain_id, facts.speaks)
+        self._reader = Reader(network, self._store, facts, self.publish, now, self._at_stake)
+        parts = (network, self._store, self._house, facts, self._tape, self.reading, self.publish, self.sign, now, self.lag)
+        self._outbox = Outbox(*parts)
+        pace = max(0.1, min(5.0, self.lag / 2000))
+        self._beats = [
+            _Beat("market tape", pace, self.turn),
+            _Beat("market reader", pace, self._reader.turn),
+            _Beat("market outbox", pace, self._outbox.turn),
+            _Beat("market facts", LOOK_S, self._look),
+        ]
+
+    def start(self) -> None:
+        """Take up what is in the folder, listen, and go on. The network runs already."""
+        for data in self._store.pages():
+            page = pages.read(data, self.terms.chain_id)
+            self._keep(page)
+            with contextlib.suppress(errors.Refused):  # its opening gave way to others
+                self._tape.add(page)
+        desk = post.Desk(lambda entry: self._house.take(entry, self.now()), self._store.feed)
+        self.network.listen(desk.answer)
+        for beat in self._beats:
+            beat.start()
+
+    def close(self) -> None:
+        """Stop all threads and wait for them. What is under way goes on with the next start."""
+        for beat in self._beats:
+            beat.stop()
+        for beat in self._beats:
+            beat.join(CLOSE_S)
+        self._reader.close()
+        self._outbox.close()
+        self._store.close()
+
+    def require_alive(self) -> None:
+        """A bug that ended one of the threads must not look like a quiet market."""
+        for beat in self._beats:
+            if beat.bug is not None:
+                raise beat.bug
+
+    # ---- looking
+
+    @contextmanager
+    def reading(self) -> Iterator[State]:
+        """The state, while nobody changes it. Look, and let go."""
+        with self._lock:
+            yield self._tape.state
+
+    def texts(self, market: bytes) -> tuple[Open, tuple[str, ...]] | None:
+        """What a market is about: its opening with the full text of every outcome ("" for one without)."""
+        with self._lock:
+            opening = self._tape.opening(market)
+        return (opening.open.event, opening.texts) if opening is not None else None
+
+    def sent(self, id: bytes) -> Sent | None:
+        """What became of an own entry."""
+        return self._store.sent(id)
+
+    # ---- doing
+
+    def sign(self, kind: type[events.Signed], /, **fields: object) -> Entry:
+        """An entry of ours, signed for now unless `t` is given."""
+        return events.write(kind(**{"actor": self.actor, "t": self.now(), **fields}), self.terms.chain_id, self._secret)
+
+    def open(self, said: Open, texts: Sequence[str]) -> bytes:
+        """Open and fund a market, whose host this room is; its id. Raises judge.errors.Refused where no reader would take the page."""
+        opening = events.write(said, self.terms.chain_id, self._secret)
+        fund = self.sign(events.Fund, t=max(said.t, self.now()), market=said.market(self.terms.chain_id))
+        page = pages.opening(opening, fund, texts, self.terms.chain_id)
+        self.publish(page)
+        return page.market
+
+    def send(self, entry: Entry) -> bytes:
+        """Put an entry on its way, on disk; its id. Raises judge.errors.Refused where it is too late already, or its market takes no such thing."""
+        market, until = getattr(entry.event, "market", b""), 2**62
+        if not isinstance(entry.event, OWN):
+            with self.reading() as state:
+                one = state.markets.get(market)
+                errors.require(one is not None, "unknown", f"there is no market {market.hex()[:8]} here")
+                desk = desk_of(one)
+                if desk is None or not isinstance(entry.event, TAKEN[desk.phase]):
+                    raise errors.Refused("phase", f"{one.name} is in {one.place}, where a {type(entry.event).__name__} is not taken")
+                until = desk.deadline
+            if entry.event.t >= until or self.now() >= until:
+                raise errors.Refused("deadline", f"{one.place} of {one.name} ended at {until}, and this is signed for {entry.event.t}: too late")
+        self._store.send(entry.id, entry.data, market, until)
+        return entry.id
+
+    def publish(self, page: Page) -> None:
+        """Take a page, own or foreign, and show it to others. Raises judge.errors.Refused, and then nothing was kept."""
+        with self._lock:
+            gone = self._tape.add(page)
+            self._store.add(page, instead=gone)
+        self._keep(page)
+        self.told.pages += 1
+
+    def turn(self) -> None:
+        """Play on, and publish what is due of the own markets."""
+        until = min(self.now() - self.lag, self.facts.seen + OFFLINE_MS)
+        with self._lock:
+            self._tape.play(until)
+            self.until = max(self.until, until)
+            self._house.look(self._tape.state)
+            self._count(self._tape.state)
+        for page in self._house.pages(self.now(), self.facts.after):
+            self._publish_phase(page)
+
+    def _publish_phase(self, page: Phase) -> None:
+        try:
+            self.publish(page)
+        except errors.Refused as why:  # our opening gave way to others, or is not ours any more
+            self.say(f"judge market: the page of {page.stage[1]} of market {page.stage[0].hex()[:8]} has no place: {why.sentence}")
+
+    def _keep(self, page: Page) -> None:
+        """Have the blob for whoever asks."""
+        if self.network.store.has(page.digest):
+            self.network.store.keep(page.digest)
+        else:
+            self.network.put(page.data)
+
+    def _at_stake(self) -> list[bytes]:
+        """Peers of hosts of running markets in which this operator has something."""
+        with self.reading() as state:
+            mine = [one for one in state.markets.values() if one.phase in RUNNING and _has_stake(one, self.actor)]
+        return [peer for one in mine for peer in self.facts.peers(one.host_key)[:1]]
+
+    def _look(self) -> None:
+        try:
+            self.facts.look()
+            self.told.trouble = ""
+        except ChainError as error:
+            if str(error) != self.told.trouble:
+                self.say(f"judge market: {error}; markets wait for the chain")
+            self.told.trouble = str(error)
+
+    def _count(self, state: State) -> None:
+        told, me = self.told, state.operators.get(self.actor)
+        told.open = sum(one.phase in RUNNING and one.phase != DRAFT for one in state.markets.values())
+        told.settled = sum(one.phase == SETTLED for one in state.markets.values())
+        told.traded = sum(self.actor in one.positions for one in state.markets.values())
+        told.hosted = sum(one.phase in RUNNING and one.host_key == self._house.address for one in state.markets.values())
+        told.free, told.stake = (me.free, me.stake + me.locked) if me is not None else (0, 0)
+        told.rewinds, told.skipped, told.refused = self._tape.rewinds, dict(self._tape.refused), dict(self._reader.refused)
+
+
+def _has_stake(one: Market, actor: bytes) -> bool:
+    return actor in one.positions or actor == one.creator or any(actor in panel.seats for panel in one.panels)
+
+
+class _Beat(threading.Thread):
+    """A thread that does something again and again. What it raises ends it and is kept."""
+
+    def __init__(self, name: str, pause: float, work: Callable[[], None]):
+        super().__init__(name=name, daemon=True)
+        self.bug: BaseException | None = None
+        self._pause, self._work, self._closing = pause, work, threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self._closing.wait(self._pause):
+                self._work()
+        except Exception as error:  # kept for the node's thread, which raises it
+            traceback.print_exception(error)
+            self.bug = error
+
+    def stop(self) -> None:
+        self._closing.set()

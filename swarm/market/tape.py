@@ -1,0 +1,395 @@
+"""The tape: pages and facts, in whatever order they come, become one log and one state, the same for everybody who has the same ones.
+
+    tape.add(page)          a page; Refused where it can have no place
+    tape.play(until)        go on to `until` (ms); what came late for a place already passed makes it begin again from before that place
+    tape.state              after everything up to there
+
+Every item has a place (time, rank, key): facts of the chain, account entries and openings at their own time, and each market's steps at the
+times that follow from its durations and the randomness. A step takes the page of its phase, if there is one, then writes what is due
+(grades, RoundEnd, Draw, ...): clock events come from here and never from peers. Without a page nothing happened in a round or a challenge
+window. A panel's phases end with their page only, an empty one if need be: judges whose host is gone lose nothing, T_max gives all back.
+
+Hostile hosts: entries that the log refuses at their place are skipped and counted. A page may name any order, played is the one that
+follows from the seed. Of two pages of one phase the smaller digest is played, until somebody's Fault makes the market VOID; the proofs of
+both are in `faults`. Where somebody publishes more than a group may hold, the smallest digests stay, whoever saw which first.
+"""
+
+from __future__ import annotations
+
+import heapq
+import pickle
+from bisect import bisect_right, insort
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from judge import events, ledger, manifest
+from judge.errors import Refused, require
+from judge.events import BROKEN, Entry, Event, Open
+from judge.keys import keccak
+from judge.ledger import State
+from judge.market import CHALLENGE, CLOSED, COMMIT, FINAL, OPEN, REVEAL, RUNNING, SETTLED, VOID, Market
+from judge.terms import Terms
+from swarm.market.facts import Beacon, Beacons, Facts, entry_of, round_seed
+from swarm.market.page import Account, Opening, Page, Phase, Stage
+
+CHAIN, ACCOUNT, OPENING, MARKET = range(4)  # ranks of items at one time
+BUCKET_MS = 600_000
+GROUP = 256  # openings, and account pages, of one operator in BUCKET_MS
+PAGES = 2  # of one phase by one key: as many as prove a fault
+MARK_EVERY = 64  # log entries between two snapshots
+MARKS = 32  # snapshots; beyond, every second of the older half goes
+DEEP = 5000  # log entries that may be played again at any time; deeper ones once in DEEP_MS
+DEEP_MS = 30_000
+
+Place = tuple[int, int, bytes]
+Scorer = Callable[[Open, tuple[str, ...]], int | None]
+Grader = Callable[[Open, tuple[str, ...], str], tuple[tuple[int, ...], int] | None]  # a piece's (marks, flags)
+
+
+@dataclass
+class _Mark:
+    """A snapshot after everything up to and at `place`."""
+
+    place: Place
+    count: int
+    packed: bytes
+
+
+class Tape:
+    """One node's tape. Not safe for use by two threads."""
+
+    def __init__(self, terms: Terms, facts: Facts, scorer: Scorer, grader: Grader | None = None):
+        self.terms, self.facts, self._scorer, self._grader = terms, facts, scorer, grader
+        self.faults: dict[Stage, tuple[str, bytes, bytes]] = {}  # what this node could prove: arguments of a Fault
+        self.rewinds = 0
+        self.log: list[bytes] = []
+        self._pages: dict[bytes, Page] = {}
+        self._groups: dict[tuple, list[bytes]] = {}  # digests, ascending
+        self._openings: dict[bytes, list[Opening]] = {}  # by market
+        self._inputs: list[tuple[Place, tuple[Entry, ...]]] = []
+        self._beacons = Beacons()
+        self._changes = 0
+        self._marks: list[_Mark] = []
+        self._late: Place | None = None
+        self._deep = -DEEP_MS
+        self._scores: dict[bytes, int] = {}
+        self._pieces: dict[bytes, str] = {}
+        self._played: dict[Stage, Place] = {}
+        self._reset(State(terms), {}, {}, Counter(), (-1, 0, b""))
+
+    # ---- what there is
+
+    def add(self, page: Page) -> list[bytes]:
+        """Take a page. Returns digests of pages that had to give way. Raises Refused: of an unknown market, of a full group, by another key."""
+        if page.digest in self._pages:
+            return []
+        if isinstance(page, Phase):
+            self._check(page)
+        group, most = _group(page)
+        digests = self._groups.setdefault(group, [])
+        if len(digests) == most and page.digest > digests[-1]:
+            raise Refused("limit", f"{most} pages of this kind have their place already")
+        gone = [digests.pop()] if len(digests) == most else []
+        for digest in gone:
+            self._place(self._pages.pop(digest), remove=True)
+        insort(digests, page.digest)
+        self._pages[page.digest] = page
+        self._place(page)
+        return gone
+
+    def opening(self, market: bytes) -> Opening | None:
+        """The page that opened a market."""
+        return min(self._openings.get(market, ()), key=lambda page: (page.t, page.digest), default=None)
+
+    def pages(self, stage: Stage) -> list[Phase]:
+        """The pages of one phase by the market's present host."""
+        one = self.state.markets.get(stage[0])
+        digests = self._groups.get((*stage, one.host_key), []) if one is not None else []
+        return [self._pages[digest] for digest in digests]
+
+    def _check(self, page: Phase) -> None:
+        hosts = {opening.fund.signer for opening in self._openings.get(page.stage[0], ())}
+        require(hosts, "unknown", "a page of a market whose opening is not here")
+        require(page.signer in hosts, "signature", "a page that is not signed by the host of its market")
+        levels, rolls = len(self.terms.seats), self.terms.rolls
+        rounds = max(self.terms.machine.rounds, self.terms.human.rounds)
+        most = {OPEN: rounds, CHALLENGE: levels - 1}.get(page.stage[1], levels * rolls - 1)
+        require(page.stage[2] <= most, "limit", "a page of a phase that no market has")
+
+    def _place(self, page: Page, remove: bool = False) -> None:
+        """Put a page where it belongs, or take it away; what was played from there on is played again."""
+        if isinstance(page, Phase):
+            self._touch_late(self._played.get(page.stage))
+            if page.stage[0] in self.state.markets:
+                self._schedule(self.state.markets[page.stage[0]])
+            if not remove:
+                self._compare(page)
+        elif isinstance(page, Opening):
+            rows = self._openings.setdefault(page.market, [])
+            rows.remove(page) if remove else rows.append(page)
+            self._input((page.t, OPENING, page.market + page.digest), (page.open, page.fund), remove)
+        elif isinstance(page, Account):
+            for entry in page.entries:
+                self._input((entry.event.t, ACCOUNT, entry.id + page.digest), (entry,), remove)
+
+    def _compare(self, page: Phase) -> None:
+        group, _ = _group(page)
+        for digest in self._groups[group]:
+            other = self._pages[digest]
+            if other.manifest.ids != page.manifest.ids:
+                first, second = sorted((page.said, other.said))
+                self.faults[page.stage] = ("twice", first, second)
+
+    def _input(self, place: Place, entries: tuple[Entry, ...], remove: bool = False) -> None:
+        if remove:
+            self._inputs = [row for row in self._inputs if row[0] != place]
+        else:
+            insort(self._inputs, (place, entries), key=lambda row: row[0])
+        self._touch_late(place)
+        self._next_input = bisect_right(self._inputs, self._at, key=lambda row: row[0])
+
+    def _touch_late(self, place: Place | None) -> None:
+        if place is not None and place <= self._at and (self._late is None or place < self._late):
+            self._late = place
+
+    def _learn(self) -> None:
+        """Take over what changed among the facts."""
+        news = self.facts.news(self._changes)
+        self._changes += len(news)
+        for came, fact in news:
+            if isinstance(fact, Beacon):
+                (self._beacons.add if came else self._beacons.drop)(fact)
+                self._touch_late((fact.t, -1, b""))
+            else:
+                entry = entry_of(fact, self.terms.chain_id)
+                self._input((fact.t, CHAIN, bytes([entry.event.KIND]) + entry.id), (entry,), remove=not came)
+        if any(isinstance(fact, Beacon) for _, fact in news):
+            self._schedule_all()
+
+    # ---- playing
+
+    def play(self, until: int) -> None:
+        """Play everything up to and at `until`."""
+        self._learn()
+        if self._late is not None:
+            self._rewind(until)
+        while (place := self._ahead()) is not None and place[0] <= until:
+            self._at = place
+            if place[1] == MARKET:
+                self._step(self.state.markets[place[2]], place[0])
+            else:
+                self._take(self._inputs[self._next_input][1])
+                self._next_input += 1
+            if self.state.count >= (self._marks[-1].count if self._marks else 0) + MARK_EVERY:
+                self._snapshot()
+
+    def _ahead(self) -> Place | None:
+        """The next place."""
+        while self._heap and self._dues.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        market = (self._heap[0][0], MARKET, self._heap[0][1]) if self._heap else None
+        given = self._inputs[self._next_input][0] if self._next_input < len(self._inputs) else None
+        return min((place for place in (market, given) if place is not None), default=None)
+
+    def _take(self, entries: tuple[Entry, ...]) -> None:
+        for entry in entries:
+            market = entry.event.market(self.terms.chain_id) if isinstance(entry.event, Open) else getattr(entry.event, "market", None)
+            if self._apply(entry) and market is not None:
+                self._floors[market] = max(self._floors.get(market, 0), self._at[0])
+                self._schedule(self.state.markets[market])
+
+    def _apply(self, entry: Entry) -> bool:
+        """Whether the log took an entry."""
+        try:
+            ledger.apply(self.state, entry)
+        except Refused as why:
+            self.refused[why.reason] += 1
+            return False
+        self.log.append(entry.data)
+        return True
+
+    def _due(self, event: Event) -> None:
+        """Write a clock event. One that is refused is a bug: the tape computed that it is due."""
+        entry = events.write(event, self.terms.chain_id)
+        ledger.apply(self.state, entry)
+        self.log.append(entry.data)
+
+    # ---- a market's steps
+
+    def _schedule(self, one: Market) -> None:
+        """Note when a market's next step is."""
+        due = self._when(one)
+        if one.phase in RUNNING and (due is None or due >= one.ends):
+            due = one.ends
+        if due is None:
+            self._dues.pop(one.id, None)
+            return
+        due = max(due, self._floors.get(one.id, 0))
+        if self._dues.get(one.id) != due:
+            self._dues[one.id] = due
+            heapq.heappush(self._heap, (due, one.id))
+
+    def _schedule_all(self) -> None:
+        for one in self.state.markets.values():
+            self._schedule(one)
+
+    def _when(self, one: Market) -> int | None:
+        """When the next step of a market is due; None where it waits for randomness, or nothing comes any more."""
+        floor = self._floors.get(one.id, 0)
+        if one.phase == OPEN:
+            return self._random(one.deadline)
+        if one.phase == CLOSED:
+            return self._random(floor + 1) if self._waits.get(one.id) == one.since else floor
+        if one.phase == COMMIT and not one.panel.drawn:
+            return self._random(floor + 1)  # after the step that called for seats, or the draw that found none
+        if one.phase == CHALLENGE and one.level + 1 >= len(self.terms.seats):
+            return floor
+        if one.phase in (COMMIT, REVEAL):
+            stage = (one.id, *manifest.stage(one))
+            self._played[stage] = (max(one.deadline, floor), MARKET, one.id)  # where a page that comes late belongs
+            return one.deadline if self.pages(stage) else None
+        if one.phase in (CHALLENGE, SETTLED):
+            return one.deadline
+        return floor if one.phase in (FINAL, VOID) else None
+
+    def _random(self, t: int) -> int | None:
+        found = self._beacons.after(t)
+        return found and found[0]
+
+    def _step(self, one: Market, t: int) -> None:
+        if one.phase in RUNNING and t >= one.ends:
+            self._due(events.Timeout(t=t, market=one.id))
+        else:
+            _STEPS[one.phase](self, one, t)
+        self._floors[one.id] = t
+        self._schedule(one)
+
+    def _end_round(self, one: Market, t: int) -> None:
+        found = self._beacons.after(one.deadline)
+        assert found is not None
+        seed = round_seed(found[1], one.id, one.round)
+        self._play_page(one, seed)
+        self._grade(one, t)
+        self._due(events.RoundEnd(t=t, market=one.id, seed=seed))
+
+    def _grade(self, one: Market, t: int) -> None:
+        opening = self.opening(one.id)
+        for id, piece in one.pieces.items() if self._grader is not None and opening is not None else ():
+            if piece.status == "pending" and not piece.marks and id in self._pieces:
+                graded = self._grader(opening.open.event, opening.texts, self._pieces[id])
+                if graded is not None:
+                    self._apply(events.write(events.Grade(t=t, market=one.id, piece=id, marks=graded[0], flags=graded[1]), self.terms.chain_id))
+
+    def _close(self, one: Market, t: int) -> None:
+        if one.kind == "V" and not one.by_panel:
+            self._due(events.Resolve(t=t, market=one.id, outcome=self._score(one)))
+        else:
+            self._draw(one, t)
+
+    def _score(self, one: Market) -> int:
+        if one.id not in self._scores:
+            opening = self.opening(one.id)
+            said = self._scorer(opening.open.event, opening.texts) if opening is not None else None
+            if said is None or not 0 <= said < one.n:
+                return BROKEN
+            self._scores[one.id] = said
+        return self._scores[one.id]
+
+    def _draw(self, one: Market, t: int) -> None:
+        roll = one.roll if one.phase == COMMIT else 0
+        seed = keccak(self._beacons.at(t), one.id, b"draw", bytes([one.level, roll]))
+        if not self._apply(events.write(events.Draw(t=t, market=one.id, seed=seed), self.terms.chain_id)):
+            self._waits[one.id] = one.since  # the judges' stakes are in other panels: again with the next randomness
+
+    def _end_commit(self, one: Market, t: int) -> None:
+        if not one.panel.drawn:
+            self._draw(one, t)
+            return
+        self._play_page(one)
+        self._due(events.Close(t=t, market=one.id))
+
+    def _end_reveal(self, one: Market, t: int) -> None:
+        self._play_page(one)
+        self._due(events.Tally(t=t, market=one.id))
+
+    def _end_challenge(self, one: Market, t: int) -> None:
+        self._play_page(one)
+        if one.phase == CHALLENGE:
+            self._due(events.Expire(t=t, market=one.id))
+
+    def _settle(self, one: Market, t: int) -> None:
+        self._due(events.Settle(t=t, market=one.id))
+
+    def _sweep(self, one: Market, t: int) -> None:
+        self._due(events.Sweep(t=t, market=one.id))
+
+    def _play_page(self, one: Market, seed: bytes = b"") -> None:
+        """The entries of this phase, in the order that follows from the seed, whatever the host said."""
+        stage = (one.id, *manifest.stage(one))
+        self._played[stage] = self._at
+        pages = self.pages(stage)
+        if not pages:
+            return
+        page = pages[0]
+        ids = manifest.order(page.manifest.ids, one.phase, seed)
+        if ids != page.manifest.ids:
+            self.faults.setdefault(stage, ("order", page.said, b""))
+        entries = {entry.id: entry for entry in page.entries}
+        for id in ids:
+            event = entries[id].event
+            if self._apply(entries[id]) and isinstance(event, events.Evidence):
+                self._pieces[id] = event.text
+
+    # ---- beginning again
+
+    def _reset(self, state: State, floors: dict[bytes, int], waits: dict[bytes, int], refused: Counter[str], at: Place) -> None:
+        self.state, self._floors, self._waits, self.refused, self._at = state, floors, waits, refused, at
+        self._played = {stage: place for stage, place in self._played.items() if place <= at}
+        self._dues: dict[bytes, int] = {}
+        self._heap: list[tuple[int, bytes]] = []
+        self._next_input = bisect_right(self._inputs, at, key=lambda row: row[0])
+        del self.log[state.count :]
+        self._schedule_all()
+
+    def _snapshot(self) -> None:
+        packed = pickle.dumps((self.state, self._floors, self._waits, self.refused), pickle.HIGHEST_PROTOCOL)
+        self._marks.append(_Mark(self._at, self.state.count, packed))
+        if len(self._marks) > MARKS:
+            older = self._marks[: MARKS // 2]
+            self._marks = older[::2] + self._marks[MARKS // 2 :]
+
+    def _rewind(self, until: int) -> None:
+        """Go back to before the first late place."""
+        kept = [mark for mark in self._marks if mark.place < self._late]
+        if self.state.count - (kept[-1].count if kept else 0) > DEEP:
+            if until - self._deep < DEEP_MS:
+                return
+            self._deep = until
+        self._marks, self._late = kept, None
+        self.rewinds += 1
+        if kept:
+            self._reset(*pickle.loads(kept[-1].packed), kept[-1].place)
+        else:
+            self._reset(State(self.terms), {}, {}, Counter(), (-1, 0, b""))
+
+
+_STEPS: dict[str, Callable[[Tape, Market, int], None]] = {
+    OPEN: Tape._end_round,
+    CLOSED: Tape._close,
+    COMMIT: Tape._end_commit,
+    REVEAL: Tape._end_reveal,
+    CHALLENGE: Tape._end_challenge,
+    FINAL: Tape._settle,
+    VOID: Tape._settle,
+    SETTLED: Tape._sweep,
+}
+
+
+def _group(page: Page) -> tuple[tuple, int]:
+    """What a page counts among, and how many of that are kept."""
+    if isinstance(page, Phase):
+        return (*page.stage, page.signer), PAGES
+    assert isinstance(page, Opening | Account)
+    actor = page.open.event.actor if isinstance(page, Opening) else page.actor
+    return (type(page).__name__, actor, page.t // BUCKET_MS), GROUP
