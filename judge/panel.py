@@ -9,6 +9,8 @@ Where the specification is silent:
 - Who disputes a verdict does not sit in judgement on it. A seat that was not revealed is slashed, released and dropped when its roll ends.
 - When a higher panel is called, the locks of the one before shrink to the most that they can still lose.
 - Weights are fixed at the draw. In a roll the seats that have revealed stay with their votes, and only the missing ones are drawn anew.
+- Rows 13 and 14 meet where the last panel has no majority about a disputed verdict: it stands, and the dispute is lost. VOID would give
+  everybody a way to undo a verdict for nothing (`python -m benchmarks.judges` shows what it costs).
 - A panel that cannot be seated: at level 0 a market that names a scorer, and was not sent here by it, is resolved by code; a disputed
   verdict stands; otherwise VOID.
 - `all revealed` means all that committed. A panel whose revealed weight is nought (all abstain) has no majority.
@@ -307,8 +309,10 @@ def _next_roll(state: State, market: Market, t: int) -> None:
 
 
 def _no_verdict(state: State, market: Market, t: int) -> None:
-    """Rows 12 and 13: a bigger panel, or VOID."""
+    """Rows 12 to 14: a bigger panel; at the last level a verdict that was disputed stands, since nobody overturned it; else VOID."""
     if market.level + 1 < len(state.terms.seats):
         settlement.call_higher(state, market, t)
+    elif market.verdict is not None:
+        settlement.finish(state, market, t)
     else:
         settlement.void(state, market, t, "its judges came to no verdict")

@@ -142,3 +142,27 @@ def test_a_trade_by_a_session_key_is_its_operators():
     market = court.market("p0")
     court.take(events.Trade(actor=address("p1"), t=court.t, market=market.id, nonce=1, side="buy", outcome=0, amount=CREDIT), "phone")
     assert panel.conflict(market, address("p1")) == "traded in it"
+
+
+def test_a_disputed_verdict_stands_where_the_last_panel_has_no_majority_and_its_challenger_pays():
+    """Else anybody could undo a verdict for nothing: the third panel here has a plurality and no majority."""
+    court = Court([*(f"j{i}" for i in range(80)), "opener", "purse"], signed=False)
+    market = court.market("opener", n=4)
+    before = court.free("purse")
+    court.to_panel(market)
+    court.vote(market, 0)
+    for _ in range(2):
+        court.dispute(market, "purse", 1)
+        court.draw(market)
+        if market.level < 2:
+            court.vote(market, 0)
+    left, votes = {0: 15, 1: 8, 2: 8}, {}
+    for judge in court.seated(market):
+        choice = max(left, key=left.get)
+        left[choice] -= market.panel.seats[address(judge)]
+        votes[judge] = choice
+    court.vote(market, votes)
+    assert market.phase == "FINAL" and market.verdict.choice == 0 and market.verdict.level == 1
+    assert [one.outcome for one in market.challenges] == ["lost", "lost"]
+    assert before - court.free("purse") == court.terms.dispute_bond(0) + court.terms.dispute_bond(1)
+    court.balanced()
