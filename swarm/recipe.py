@@ -74,8 +74,6 @@ class Recipe(Section):
         if self.sharing.own + self.sharing.foreign < 1:
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
         self._provable()
-        if self.judge.profile != "none" and self.proof.profile == "none":
-            raise ValueError("judge.profile is set and proof.profile is none; the market needs the chain, so set both or neither")
         longest = max(self.answer.max_tokens, self.critique.max_tokens, self.resolve.max_tokens)
         if longest >= self.model.max_length:
             raise ValueError(f"max_tokens of a stage is {longest}; it must be below model.max_length = {self.model.max_length}")
