@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {JudgeAnchor} from "../src/JudgeAnchor.sol";
 import {ISwarmRegistry} from "../src/interfaces/ISwarmRegistry.sol";
 import {IParticipationLedger} from "../src/interfaces/IParticipationLedger.sol";
 import {Town} from "./Town.sol";
@@ -9,6 +10,7 @@ import {Town} from "./Town.sol";
 contract GasTest is Town {
     uint256 private constant REGISTER_LIMIT = 50_000;
     uint256 private constant COMMIT_LIMIT = 45_000;
+    uint256 private constant ANCHOR_LIMIT = 56_000;
     uint16 private constant RING = 16;
 
     function setUp() public {
@@ -35,6 +37,21 @@ contract GasTest is Town {
         delete keys;
         delete operators;
         isEqual(commits(300), few, "gas");
+    }
+
+    /// @dev Three members anchor two epochs. The first to anchor roots pays for the place in which their votes are counted. Each call is a
+    /// transaction of its own here: an anchor asks two other contracts, and those would be warm.
+    /// forge-config: default.isolate = true
+    function test_gas_anchor() public {
+        found(terms(), 3);
+        JudgeAnchor judges = new JudgeAnchor(registry, ledger, vault);
+        report("anchor", "very first", measureAnchor(judges, 0, 1));
+        measureAnchor(judges, 1, 1);
+        measureAnchor(judges, 2, 1);
+        report("anchor", "first of an epoch", measureAnchor(judges, 0, 2));
+        uint256 steady = measureAnchor(judges, 1, 2);
+        report("anchor", "each that agrees", steady);
+        isTrue(steady <= ANCHOR_LIMIT, "anchor");
     }
 
     /// @dev Member 0 commits until its ring is used for the second time.
@@ -65,6 +82,16 @@ contract GasTest is Town {
         bytes memory call =
             abi.encodeCall(IParticipationLedger.commit, (h.key, h.epoch, h.steps, h.units, h.root, h.last, h.data));
         return send(ledger.memberOf(h.key).session, address(ledger), call);
+    }
+
+    function measureAnchor(JudgeAnchor judges, uint256 i, uint32 epoch) private returns (uint256) {
+        vm.warp(endOf(epoch));
+        bytes32 log = keccak256(abi.encode("log", epoch));
+        bytes32 gold = keccak256(abi.encode("gold", epoch));
+        bytes32 tally = keccak256(abi.encode("tally", epoch));
+        vm.prank(ledger.memberOf(keys[i]).session);
+        judges.anchor(keys[i], epoch, log, gold, tally);
+        return vm.lastCallGas().gasTotalUsed;
     }
 
     /// @dev Gas that a transaction with this call uses, from cold storage.

@@ -18,9 +18,16 @@ from swarm.chain.abi import Abi
 from swarm.errors import ResourceError, StateError
 
 FOLDER = Path(__file__).parents[2] / "contracts" / "artifacts"
-KINDS = {"registry": "SwarmRegistry", "ledger": "ParticipationLedger", "vault": "StakeVault", "court": "AuditCourt", "credit": "Credit"}
+KINDS = {
+    "registry": "SwarmRegistry",
+    "ledger": "ParticipationLedger",
+    "vault": "StakeVault",
+    "court": "AuditCourt",
+    "credit": "Credit",
+    "anchor": "JudgeAnchor",
+}
 BEACONS = {"commit-reveal": "CommitRevealBeacon", "block-hash": "BlockHashBeacon", "drand": "DrandBeacon"}
-ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court")
+ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor")
 # The role that a constructor's parameter of this Solidity type is filled with.
 _ROLES = {
     "contract ISwarmRegistry": "registry",

@@ -72,6 +72,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "NothingToOpen": ("there is nothing to open about epoch {epoch} of member {key}", NOTHING),
     "NotAbsent": ("member {auditorKey} missed no duty here", NOTHING),
     "AddressMismatch": ("the contracts are wired to each other wrongly: {actual} instead of {expected}", "deploy all of them together with `swarm chain deploy`"),
+    # JudgeAnchor
+    "ClaimsOpen": ("it is chain time {time}, claims are paid until {closes}", "sweep after that"),
+    "MajorityMissing": ("{actual:credits} of weight anchored these roots, more than {limit:credits} are needed", "the epoch stays undecided, unless others were anchored"),
+    "AlreadyFinal": ("epoch {epoch} of swarm {swarm} is final", NOTHING),
+    "NotFinal": ("epoch {epoch} of swarm {swarm} has no final tally", "finalize it first; where no half of the weight agreed, nothing can be claimed"),
+    "ProofWrong": ("the entry is not in the final tally (it gives root {actual}, not {expected})", "compute the tally again from the log"),
+    "AlreadyClaimed": ("the entry of operator {operator} for epoch {epoch} was carried out", NOTHING),
+    "PotShort": ("the pot has {actual:credits} credits, {needed:credits} are owed", "claim again when others' slashes were carried out"),
     # Credit
     "FaucetCallExceeded": ("{asked:credits} credits asked of the faucet, it gives {limit:credits} at once", "ask for less"),
     "FaucetAddressExceeded": ("that makes {total:credits} credits of the faucet, one address gets {limit:credits}", "earn or be sent more"),
