@@ -1,4 +1,7 @@
-"""All that a node needs to take part in the judge market: what the chain says, the room, the node's own trading, opened and closed together."""
+"""All that a node needs to take part in the judge market: what the chain says, the room, the node's own trading, opened and closed together.
+
+The room also sends and reveals what its operator voted on this machine (`swarm.market.seats`), so that `swarm judge` can be closed.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from swarm.stages import Stages
 
 FOLDER = "market"
+VOTES = "votes"  # of the home: ballots of all its judges
 CREDIT = 10**18
 
 
@@ -65,12 +69,12 @@ def open_judging(
     folder: Path, chosen: NodeSettings, rules: Recipe, session: Session, stages: Stages, network: Network, presence: Presence
 ) -> Iterator[Judging | None]:
     """Put everything together; nothing works before `attach`. None where the recipe has no market."""
-    from swarm import enrolment
+    from swarm import enrolment, runs
     from swarm.chain import link
     from swarm.chain.client import Chain, Swarm
     from swarm.market.facts import ChainFacts
     from swarm.market.questions import Scorer
-    from swarm.market.room import Room
+    from swarm.market.seats import SeatedRoom
     from swarm.market.trading import Trading
 
     if rules.judge.profile == "none" or chosen.chain is None:
@@ -85,7 +89,8 @@ def open_judging(
     scorer = Scorer(stages, facts.peers, lambda t: [*facts.seeds(t), rules.hash])
     (folder / FOLDER).mkdir(exist_ok=True)
     terms = terms_of(rules, schedule, facts.domain)
-    room = Room(network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
+    around = (network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
+    room = SeatedRoom(runs.home() / VOTES, *around)
     trading = Trading(room, stages, scorer, session.operator, rules.judge)
     with contextlib.closing(room):
         yield Judging(room, trading)

@@ -29,6 +29,7 @@ from judge.ledger import State
 from judge.market import DRAFT, RUNNING, SETTLED, Market
 from judge.terms import Terms
 from swarm.errors import ChainError
+from swarm.errors import Refused as RefusedByUs  # the network's, not the log's
 from swarm.market import page as pages
 from swarm.market import post
 from swarm.market.facts import Facts
@@ -120,6 +121,7 @@ class Room:
 
     def close(self) -> None:
         """Stop all threads and wait for them. What is under way goes on with the next start."""
+        self.network.listen(_gone)  # the network may live on: nobody is answered out of a store that is closed
         for beat in self._beats:
             beat.stop()
         for beat in self._beats:
@@ -241,6 +243,10 @@ class Room:
 
 def _has_stake(one: Market, actor: bytes) -> bool:
     return actor in one.positions or actor == one.creator or any(actor in panel.seats for panel in one.panels)
+
+
+def _gone(peer: bytes, message: bytes) -> bytes:
+    raise RefusedByUs("unwelcome", "this room is closed")
 
 
 class _Beat(threading.Thread):

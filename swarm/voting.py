@@ -1,0 +1,174 @@
+"""How a person's judge opens: the operator of a run on this machine, a network that only dials, and a room that hosts nothing.
+
+    with voting.opened(voting.of_run(run, 0), say) as court: ...        a `swarm.market.voter.RoomCourt`
+
+The room signs with the session key of the operator's node, which can judge and can move nothing on the chain. The network has an identity
+made for the moment: the node itself may be on. What the room keeps lies in `$SWARM_HOME/judge/<swarm>/`, votes in `$SWARM_HOME/votes/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarm import enrolment, heartbeat, runs
+from swarm.errors import InputError
+from swarm.identity import Identity
+from swarm.judging import VOTES
+from swarm.names import name_of
+from swarm.recipe import Recipe
+from swarm.runs import Run
+from swarm.session import Session
+from swarm.stages import Stages
+
+if TYPE_CHECKING:
+    from swarm.market.facts import Facts
+    from swarm.market.voter import RoomCourt
+    from swarm.tasks.mix import Mix
+
+SESSION_S = 86_400
+BOOT_S = 10.0
+CATCH_UP_S = 60.0
+PLACES = 8  # judges of one swarm that may be open at once
+CREDIT = 10**18
+
+
+@dataclass(frozen=True)
+class Voter:
+    """Whose judge it is and where its swarm is. `folder` is its node's, `boot` members to dial."""
+
+    folder: Path
+    rules: Recipe
+    swarm: bytes
+    boot: tuple[str, ...]
+    chain: Path  # folder with chain.json and schedule.json
+    trusted: bool
+    allow_code: str | None = None
+    recipe_folder: Path | None = None
+
+
+class Unmanned(Stages):
+    """What a market's scorer needs of the stages: questions and scores, no model."""
+
+    def __init__(self, rules: Recipe, mix: Mix):
+        self.recipe, self.mix = rules, mix
+
+
+def votes() -> Path:
+    """The folder of all ballots of this home."""
+    return runs.home() / VOTES
+
+
+def of_run(run: Run, peer: int = 0) -> Voter:
+    """The operator of a run's peer. Raises InputError: no market, not on, no such peer."""
+    from swarm import settings
+
+    rules = run.recipe()
+    if rules.judge.profile == "none":
+        what = f"the run in {run.folder} has no judge market: its recipe's [judge] says profile = none, or nothing"
+        raise InputError(what, "start one that has: `swarm up local judge.profile=local`, or name its run with --run-dir")
+    if not run.on:
+        raise InputError(f"the run in {run.folder} is not on", "start it again with the same command, or name another with --run-dir")
+    if not 0 <= peer < len(run.peers):
+        raise InputError(f"--peer {peer}: the run in {run.folder} has {len(run.peers)} peers", "they count from 0")
+    folder = run.peers[peer]
+    beats = [heartbeat.read(each / heartbeat.FILE) for each in run.peers]
+    boot = [address for beat in beats if beat is not None for address in beat.addresses]
+    if not boot or enrolment.read_schedule(run.chain) is None or not (folder / "session.bin").exists():
+        raise InputError(f"the run in {run.folder} is still starting", "try again in a minute; `swarm status` says where it is")
+    chosen = settings.load(folder)
+    code = dict(trusted=chosen.trusted, allow_code=chosen.allow_code, recipe_folder=chosen.recipe_folder)
+    return Voter(folder, rules, bytes.fromhex(run.info.swarm), tuple([*boot, *run.info.boot]), run.chain, **code)
+
+
+@contextlib.contextmanager
+def opened(voter: Voter, say: Callable[[str], None] = lambda text: None) -> Iterator[RoomCourt]:
+    """The court, caught up with its peers as far as they answer. Raises ChainError, NetworkError, InputError."""
+    from judge.ballots import Ballots
+    from swarm.chain import link
+    from swarm.chain.client import Chain, Swarm
+    from swarm.judging import FOLDER, terms_of
+    from swarm.market.facts import ChainFacts
+    from swarm.market.questions import Scorer
+    from swarm.market.visit import Visit, take_over
+    from swarm.market.voter import RoomCourt
+    from swarm.tasks.mix import Mix
+
+    rules, session = voter.rules, Session.load(voter.folder / "session.bin")
+    schedule = enrolment.read_schedule(voter.chain)
+    assert schedule is not None  # `of_run` looked
+    facts = ChainFacts(Swarm(Chain(link.load(voter.chain)), voter.swarm), schedule, rules.judge.credits * CREDIT)
+    facts.look()
+    secret = enrolment.session_key(voter.folder)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(_own_folder(voter.swarm))
+        network = stack.enter_context(_dialled(voter, folder))
+        mix = stack.enter_context(Mix(rules, allow_code=voter.allow_code, trusted=voter.trusted, folder=voter.recipe_folder))
+        scorer = Scorer(Unmanned(rules, mix), facts.peers, lambda t: [*facts.seeds(t), rules.hash])
+        log = stack.enter_context(open(folder / "log.txt", "a", buffering=1))
+        terms = terms_of(rules, schedule, facts.domain)
+        take_over(folder, voter.folder / FOLDER, session.peer, facts.domain)
+        room = Visit(network, facts, terms, session.operator, secret, folder, scorer, lambda text: print(text, file=log))
+        stack.enter_context(contextlib.closing(room))
+        room.start()
+        court = RoomCourt(room, secret, Ballots(votes()), folder / "reasons", lambda operator: title(facts, operator))
+        catch_up(room, say)
+        yield court
+
+
+def catch_up(room: object, say: Callable[[str], None], timeout_s: float = CATCH_UP_S) -> None:
+    """Wait until a room has read and played what its peers have, as far as they answer."""
+    end, told = time.monotonic() + timeout_s, time.monotonic() + 3.0
+    while not room.caught_up and time.monotonic() < end:
+        room.require_alive()
+        if time.monotonic() > told:
+            say(f"reading the market's log: {room.told.pages} pages")
+            told += 5.0
+        time.sleep(0.05)
+
+
+def title(facts: Facts, operator: bytes) -> str:
+    """An operator's two-word name, as `swarm leaderboard` shows it, or its address."""
+    peers = facts.peers(operator)
+    return name_of(operator, peers[-1]) if peers else f"0x{operator.hex()[:4]}.."
+
+
+@contextlib.contextmanager
+def _own_folder(swarm: bytes) -> Iterator[Path]:
+    """A folder that no other process uses: what one reads of the feeds, another one would miss."""
+
+    for number in range(PLACES):
+        folder = runs.home() / "judge" / (swarm.hex()[:16] + (f"-{number + 1}" if number else ""))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (lock := runs.claim(folder / "lock")) is not None:
+            break
+    else:
+        raise InputError(f"{PLACES} judges of this swarm are open in {runs.home() / 'judge'}", "close one of them")
+    try:
+        yield folder
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
+def _dialled(voter: Voter, folder: Path) -> Iterator[object]:
+    """A network that only dials, under an identity made for the moment."""
+    from swarm.network import Network, NetworkSettings
+
+    place = folder / "visit"
+    shutil.rmtree(place, ignore_errors=True)
+    session = Identity.open_or_create_local(place / "identity").session(voter.swarm, SESSION_S)
+    terms = NetworkSettings(boot=voter.boot, client=True, boot_patience=BOOT_S)
+    network = Network(session, place / "network", terms)
+    try:
+        network.start()
+        yield network
+    finally:
+        network.close()
+        shutil.rmtree(place, ignore_errors=True)
