@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -42,6 +43,15 @@ class Member:
         return keys.checksum(keys.address_of(self.session))
 
 
+def _whole(data: bytes) -> bool:
+    """Whether a dump was written to its end: anvil writes it in place."""
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
 class World:
     """A running local chain. `kill` is a kill -9; `skip` moves chain time."""
 
@@ -63,7 +73,9 @@ class World:
     def restart(self) -> str:
         self._later += 1000  # past every wait, and it has not kept failing
         self.anvil._failures = 0
-        return self.anvil.watch(self._later)
+        said = self.anvil.watch(self._later)
+        assert said and "was started again" in said, said
+        return said
 
     def skip(self, seconds: int) -> None:
         self.anvil.rpc.call("evm_increaseTime", hex(seconds))
@@ -81,14 +93,15 @@ class World:
     def mine(self, blocks: int = 1) -> None:
         self.anvil.rpc.call("anvil_mine", hex(blocks))
 
-    def dumped(self) -> None:
-        """Wait until everything up to now is on disk."""
+    def dumped(self) -> bytes:
+        """Wait until everything up to now is on disk; the dump."""
         height = self.chain.head().number
         end = time.monotonic() + 10
         while time.monotonic() < end:
-            head = (self.anvil.folder / "state.json").read_bytes()[:200].split(b'"number":"')  # empty while it is being written
-            if len(head) > 1 and int(head[1].split(b'"')[0], 16) >= height:
-                return
+            data = (self.anvil.folder / "state.json").read_bytes()
+            head = data[:200].split(b'"number":"')  # empty when its writing begins
+            if len(head) > 1 and int(head[1].split(b'"')[0], 16) >= height and _whole(data):
+                return data
             time.sleep(0.05)
         raise AssertionError("no dump")
 

@@ -163,8 +163,7 @@ def test_a_chain_killed_before_the_transaction_was_mined(world, giver, tmp_path)
 
 def test_a_chain_killed_after_the_transaction_was_mined_but_not_dumped(world, giver, tmp_path):
     target = keys.checksum(os.urandom(20))
-    world.dumped()
-    saved = (world.anvil.folder / "state.json").read_bytes()
+    saved = world.dumped()
     box = Outbox(tmp_path / "outbox.json", world.chain, [giver])
     box.add(pay(giver, target, 0))
     pump(box, lambda: state(box) == "mined")
