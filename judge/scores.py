@@ -173,7 +173,7 @@ def forecast_score(forecast: Sequence[int], prices: Sequence[int], winner: int) 
 class Parts:
     """What a participation score is made of, each 0 to 1 and exact."""
 
-    W: Fraction = Fraction(0)  # work
+    W: Fraction = Fraction(0)  # work: verified by proof of learning, so it comes from outside
     J: Fraction = Fraction(0)  # judging
     F: Fraction = Fraction(0)  # forecasts
     E: Fraction = Fraction(0)  # evidence
@@ -192,12 +192,6 @@ class Parts:
     def payout_weight(self, units: int) -> int:
         """P x verified work units: linear, so that units spread over several identities of the same parts weigh the same."""
         return self.score * units
-
-
-def work(accepted: int, assigned: int, fraud: bool = False) -> Fraction:
-    """W: rounds accepted after proof of learning, of those assigned; 0 after any proved fraud."""
-    _within(accepted, assigned, "accepted rounds")
-    return Fraction(accepted, assigned) if assigned and not fraud else Fraction(0)
 
 
 def judging(bound: Fraction, gold_votes: int, drawn: int, revealed: int) -> Fraction:

@@ -9,8 +9,8 @@ leaf up; where a node moved up alone there is no sibling. `verify` needs index a
 
 from __future__ import annotations
 
+from judge import tree
 from swarm.errors import InputError
-from swarm.keys import keccak
 
 MAX_DEPTH = 32
 
@@ -19,43 +19,16 @@ def root(digests: list[bytes]) -> bytes:
     """32-byte root over at least one 32-byte digest."""
     if not digests:
         raise InputError("a tree needs at least one leaf")
-    level = _leaves(digests)
-    while len(level) > 1:
-        level = _above(level)
-    return level[0]
+    return tree.root(digests)
 
 
 def proof(digests: list[bytes], index: int) -> list[bytes]:
     """Siblings of leaf `index`, from the bottom up."""
     if not 0 <= index < len(digests):
         raise InputError(f"leaf {index} of a tree with {len(digests)} leaves")
-    level, path = _leaves(digests), []
-    while len(level) > 1:
-        if (index ^ 1) < len(level):
-            path.append(level[index ^ 1])
-        level, index = _above(level), index // 2
-    return path
+    return tree.proof(digests, index)
 
 
 def verify(top: bytes, count: int, index: int, digest: bytes, path: list[bytes]) -> bool:
     """Whether `digest` is leaf `index` of the tree of `count` leaves whose root is `top`."""
-    if not 0 <= index < count or len(path) > MAX_DEPTH:
-        return False
-    node, siblings = keccak(b"\x00", digest), list(path)
-    while count > 1:
-        if (index ^ 1) < count:
-            if not siblings:
-                return False
-            other = siblings.pop(0)
-            node = keccak(b"\x01", other, node) if index & 1 else keccak(b"\x01", node, other)
-        index, count = index // 2, (count + 1) // 2
-    return not siblings and node == top
-
-
-def _leaves(digests: list[bytes]) -> list[bytes]:
-    return [keccak(b"\x00", digest) for digest in digests]
-
-
-def _above(level: list[bytes]) -> list[bytes]:
-    pairs = [keccak(b"\x01", left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
-    return pairs + level[len(pairs) * 2 :]
+    return len(path) <= MAX_DEPTH and tree.verify(top, count, index, digest, path)

@@ -15,33 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from judge.scores import POINTS as POINTS  # these four are this module's face too
+from judge.scores import UNIT as UNIT
+from judge.scores import WEIGHTS as WEIGHTS
+from judge.scores import Parts as Parts
 from swarm.chain.book import Book, Commitment
 from swarm.witness import Blobs, Hearing, Witnesses
-
-POINTS = 1000
-UNIT = 1000  # a score is counted in thousandths of a point
-WEIGHTS = {"W": 50, "J": 20, "F": 15, "E": 10, "U": 5}  # per cent
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a score is made of, each 0 to 1 and exact."""
-
-    W: Fraction = Fraction(0)  # work
-    J: Fraction = Fraction(0)  # judging
-    F: Fraction = Fraction(0)  # forecasts
-    E: Fraction = Fraction(0)  # evidence
-    U: Fraction = Fraction(0)  # uptime
-
-    @property
-    def exact(self) -> Fraction:
-        """The score in points, 0 to 1000, before rounding."""
-        return sum((getattr(self, name) * weight for name, weight in WEIGHTS.items()), Fraction(0)) * POINTS / 100
-
-    @property
-    def score(self) -> int:
-        """The score in thousandths of a point, 0 to 1,000,000, rounded down."""
-        return int(self.exact * UNIT)
 
 
 @dataclass(frozen=True)

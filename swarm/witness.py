@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from judge.scores import WITNESSES, uptime
 from swarm.chain.book import Book, Commitment, Member
 from swarm.errors import NetworkError, Refused
 from swarm.network.store import digest_of
 from swarm.proof import coherence, desk
 from swarm.proof import epoch as epochs
 
-WITNESSES = 3  # others that have to have heard an operator, where there are so many
 UNAVAILABLE = "unavailable"
 
 Blobs = Callable[[bytes, int], bytes | None]  # digest, most bytes -> the blob, None where it cannot be had
@@ -57,7 +57,7 @@ class Hearing:
         return self._share(len(missing.union(self.by)))
 
     def _share(self, count: int) -> Fraction:
-        return min(Fraction(1), Fraction(count, self.needed)) if self.needed else Fraction(0)
+        return uptime(count, self.others)
 
 
 class Witnesses:

@@ -282,7 +282,7 @@ def test_an_operator_split_in_k_identities_gains_nothing(k, assigned, data):
 
     def parts(times: int) -> Parts:
         return Parts(
-            scores.work(times * accepted, times * assigned),
+            Fraction(accepted, assigned),
             judging(gold_bound(times * hits * WAD, times * votes * WAD, 2), times * votes, times * drawn, times * drawn),
             scores.forecasting(forecasts * times),
             scores.evidence(qualities * times),
@@ -290,13 +290,6 @@ def test_an_operator_split_in_k_identities_gains_nothing(k, assigned, data):
         )
 
     assert k * parts(1).payout_weight(units) <= parts(k).payout_weight(k * units)
-
-
-def test_work_is_the_accepted_share_and_nothing_after_fraud():
-    assert scores.work(3, 4) == Fraction(3, 4) and scores.work(0, 0) == 0
-    assert scores.work(4, 4, fraud=True) == 0
-    with pytest.raises(ValueError):
-        scores.work(5, 4)
 
 
 @pytest.mark.parametrize(
