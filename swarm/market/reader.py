@@ -54,6 +54,10 @@ class Reader:
         self._faults: Counter[bytes] = Counter()
         self._skip: dict[bytes, int] = {}
 
+    def answers(self, peer: bytes) -> bool:
+        """Whether a peer gave what it was asked for the last time."""
+        return self._faults.get(peer, 1) == 0
+
     def turn(self) -> None:
         """Ask every chosen peer that is not being asked; never waits for the network. Raises what went wrong in earlier asking, if it was a bug."""
         self._again()

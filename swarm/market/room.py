@@ -37,7 +37,7 @@ from swarm.market.house import House, desk_of
 from swarm.market.outbox import Outbox
 from swarm.market.page import OWN, TAKEN, Page, Phase
 from swarm.market.reader import Reader
-from swarm.market.store import Sent, Store
+from swarm.market.store import FILE, Sent, Store
 from swarm.market.tape import Grader, Scorer, Tape
 from swarm.network import Network
 
@@ -93,7 +93,7 @@ class Room:
         self.network, self.facts, self.terms, self.actor, self.say, self.now = network, facts, terms, actor, say, now
         self.lag, self.until, self.told = lag_of(terms), 0, Told()
         self._secret, self._lock = secret, threading.RLock()
-        self._store = Store(folder / "market.sqlite", terms.chain_id)
+        self._store = Store(folder / FILE, terms.chain_id)
         self._tape = Tape(terms, facts, scorer, grader)
         self._house = House(self._store, secret, terms.chain_id, facts.speaks)
         self._reader = Reader(network, self._store, facts, self.publish, now, self._at_stake)
@@ -101,10 +101,10 @@ class Room:
         self._outbox = Outbox(*parts)
         pace = max(0.1, min(5.0, self.lag / 2000))
         self._beats = [
-            _Beat("market tape", pace, self.turn),
-            _Beat("market reader", pace, self._reader.turn),
-            _Beat("market outbox", pace, self._outbox.turn),
-            _Beat("market facts", LOOK_S, self._look),
+            Beat("market tape", pace, self.turn),
+            Beat("market reader", pace, self._reader.turn),
+            Beat("market outbox", pace, self._outbox.turn),
+            Beat("market facts", LOOK_S, self._look),
         ]
 
     def start(self) -> None:
@@ -249,7 +249,7 @@ def _gone(peer: bytes, message: bytes) -> bytes:
     raise RefusedByUs("unwelcome", "this room is closed")
 
 
-class _Beat(threading.Thread):
+class Beat(threading.Thread):
     """A thread that does something again and again. What it raises ends it and is kept."""
 
     def __init__(self, name: str, pause: float, work: Callable[[], None]):

@@ -11,7 +11,7 @@ from pathlib import Path
 from judge.ballots import Ballots
 from judge.court import Sent, commit_due, reveal_due
 from judge.market import COMMIT
-from swarm.market.room import Room, _Beat
+from swarm.market.room import Beat, Room
 from swarm.market.voter import RoomCourt, waits
 
 VOTE_S = 1.0
@@ -25,7 +25,7 @@ class SeatedRoom(Room):
         self.votes, self.revealed = votes, 0
         self._court: RoomCourt | None = None
         self._told: set[str] = set()
-        self._beats.append(_Beat("market votes", VOTE_S, self.vote))
+        self._beats.append(Beat("market votes", VOTE_S, self.vote))
 
     def vote(self) -> None:
         """Send what was signed and reveal what is due."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from swarm.errors import StateError
 from swarm.market.page import Page, Stage
 
+FILE = "market.sqlite"
 FEED = 256  # digests in one answer
 SCHEMA = """
 create table if not exists about (domain text not null);
@@ -190,11 +191,6 @@ class Store:
     @contextmanager
     def _together(self):
         """One transaction, whole or not at all."""
-        with self._lock:
+        with self._lock, self._db:  # sqlite's own: commits at the end, rolls back after whatever was raised
             self._db.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("rollback")
-                raise
-            self._db.execute("commit")
+            yield

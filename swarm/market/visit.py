@@ -16,9 +16,8 @@ from swarm.market import post
 from swarm.market.house import House
 from swarm.market.page import Account, Page
 from swarm.market.room import Room
-from swarm.market.store import Store
+from swarm.market.store import FILE, Store
 
-FILE = "market.sqlite"
 PATIENCE_S = 20.0  # for peers' feeds, before what is on disk is played
 NEAR = 32  # pages that a peer's feed may be ahead when it counts as read
 ASK_S = 3.0
@@ -43,7 +42,7 @@ class Visit(Room):
     def answered(self) -> int:
         """When a peer answered last, in milliseconds; 0: never."""
         heard = [one.peer for one in self.network.status().heard]
-        if any(self._reader._faults.get(peer, 1) == 0 for peer in heard):
+        if any(self._reader.answers(peer) for peer in heard):
             self._answered = self.now()
         return self._answered
 
