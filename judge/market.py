@@ -75,9 +75,10 @@ class Piece:
 
 @dataclass
 class Ballot:
-    """One judge's vote for all its seats of a panel. `choice` is None until it is revealed."""
+    """One judge's vote for all its seats of a panel, signed for `t`. `choice` is None until it is revealed."""
 
     commit: bytes
+    t: int
     choice: int | None = None
     sure: int = 0
     agree: int = 0

@@ -182,7 +182,7 @@ def _unseatable(state: State, market: Market, panel: Panel, t: int) -> None:
 
 
 def commit(state: State, market: Market, entry: Entry) -> None:
-    """Row 7. A later commitment replaces an earlier one until the phase ends."""
+    """Row 7. A later commitment replaces an earlier one until the phase ends; which is later is what their author signed, not how they came."""
     event = entry.event
     _here(market, event.level, event.roll)
     panel = market.panel
@@ -191,7 +191,9 @@ def commit(state: State, market: Market, entry: Entry) -> None:
     ballot = panel.ballots.get(event.actor)
     if ballot is not None and ballot.choice is not None:
         raise Refused("duplicate", f"your vote in {market.name} was revealed in an earlier roll and stands")
-    panel.ballots[event.actor] = Ballot(event.commit)
+    if ballot is not None and event.t < ballot.t:
+        raise Refused("duplicate", f"you committed again in {market.name}, at {ballot.t}, and this was signed at {event.t}: the later one counts")
+    panel.ballots[event.actor] = Ballot(event.commit, event.t)
 
 
 def close(state: State, market: Market, entry: Entry) -> None:

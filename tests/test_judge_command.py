@@ -24,7 +24,7 @@ from swarm.errors import ChainError, InputError
 from swarm.market import voter
 from swarm.market.seats import SeatedRoom
 from swarm.market.visit import Visit, take_over
-from swarm.market.voter import RoomCourt, _ones
+from swarm.market.voter import RoomCourt
 
 SCORER = lambda said, texts: 1  # noqa: E731
 
@@ -142,11 +142,6 @@ def test_a_visit_hosts_nothing_even_under_its_hosts_key_and_says_when_nobody_ans
                 net.close()
                 networks.until(lambda: court.view().stale_since is not None, 20, "nobody answers any more")
                 assert "this may be old" in verbs.list_(court).text
-
-
-def test_votes_of_one_place_are_told_apart_by_their_ids(tmp_path):
-    ids = [bytes([0b01111111]), bytes([0b10111111]), bytes([0b11011111]), bytes([255])]
-    assert [_ones(id) for id in ids] == [0, 1, 2, 6] and sorted(ids) == ids
 
 
 # ---- the command

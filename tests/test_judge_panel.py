@@ -231,6 +231,18 @@ def test_a_later_commitment_replaces_the_earlier_one_and_neither_is_replayed():
     court.reveal(market, judge, 1, salt=salt("second"))
 
 
+def test_the_later_commitment_counts_whichever_comes_first():
+    """A host's page lists votes by their ids, so the last one that was signed may well be the first one there."""
+    court, market = a_panel()
+    judge = court.seated(market)[0]
+    said = dict(actor=address(judge), market=market.id, level=0, roll=0)
+    later = commitment(court.terms.chain_id, market.id, 0, 0, address(judge), 1, 8000, 6000, salt("later"))
+    court.log.extend(court.entry(events.Commit(t=court.t + 2, commit=later, **said), judge))
+    earlier = court.entry(events.Commit(t=court.t + 1, commit=bytes(32), **said), judge)
+    assert "the later one counts" in refused(court, "duplicate", court.log.extend, earlier)
+    assert market.panel.ballots[address(judge)].commit == later
+
+
 def test_no_reveal_without_a_commitment():
     court, market = a_panel()
     judge, *others = court.seated(market)

@@ -4,8 +4,7 @@
     court.view()                        see `judge.court.Court`
     court.undelivered(10.0)             what is still on this machine only, before the process ends
 
-What was sent shows in a view at once, though the ledger has it only with its phase's page. Pages execute votes in the order of their ids,
-so a vote that replaces another one is signed for a moment that gives it a later id than all before it (`_later`), whichever process sent those.
+What was sent shows in a view at once, though the ledger has it only with its phase's page.
 The record, and the texts of evidence, are there for a `Visit` only: a node's own court has no use for them.
 """
 
@@ -34,7 +33,6 @@ SILENT_MS = 15_000  # without an answer of any peer: what is shown is old
 REPLAY_MS = 10_000  # between two replays of a log that was played again from an earlier place
 AGAIN_MS = 5_000  # before what a host refused is sent again
 OVER = 48  # markets that are over and owe nothing, in a view
-BANDS = 6  # votes that replaced one another in one place, told apart by their ids
 ON_ITS_WAY = ("waiting", "receipt", "included")
 
 Key = tuple[type, bytes, int, int]  # kind of entry, market, level, roll
@@ -120,10 +118,7 @@ class RoomCourt:
     # -- saying
 
     def commit(self, market: bytes, level: int, roll: int, commit: bytes) -> None:
-        place = Place(self.chain_id, market, level, roll, self.me)
-        votes = self.ballots.load(place).votes[::-1]
-        number = next((number for number, vote in enumerate(votes) if vote.commitment(place) == commit), 0)
-        self._say(events.Commit, number, market=market, level=level, roll=roll, commit=commit)
+        self._say(events.Commit, market=market, level=level, roll=roll, commit=commit)
 
     def reveal(self, market: bytes, level: int, roll: int, vote: Vote) -> None:
         said = {"choice": vote.choice, "sure": vote.sure, "agree": vote.agree, "salt": vote.salt}
@@ -166,7 +161,7 @@ class RoomCourt:
 
     # -- inside
 
-    def _say(self, kind: type[events.Signed], number: int = 0, /, **said: object) -> None:
+    def _say(self, kind: type[events.Signed], /, **said: object) -> None:
         key = (kind, said["market"], said.get("level", 0), said.get("roll", 0))
         known = self._said.get(key)
         last = self.room.sent(known[0]) if known is not None else None
@@ -175,19 +170,11 @@ class RoomCourt:
         with self.room.reading() as state:
             one = state.markets.get(said["market"])
             since = one.since if one is not None else 0
-        entry = self._later(kind, number, since, said) if kind is events.Commit else self.room.sign(kind, t=max(self.room.now(), since), **said)
+        if known is not None:
+            since = max(since, known[1].t + 1)  # of two votes the one that was signed later counts
+        entry = self.room.sign(kind, t=max(self.room.now(), since), **said)
         self.room.send(entry)
         self._said[key] = (entry.id, entry.event)
-
-    def _later(self, kind: type[events.Signed], number: int, since: int, said: dict[str, object]) -> events.Entry:
-        """Vote `number` of a place (from 0), with an id that begins with `number` ones and a nought: its order in the page."""
-        wanted = min(number, BANDS)
-        t = max(self.room.now(), since)
-        for earlier in range(t, max(since, t - 2000) - 1, -1):
-            entry = self.room.sign(kind, t=earlier, **said)
-            if _ones(entry.id) == wanted:
-                break
-        return entry
 
     def _remember(self, entry: events.Entry) -> None:
         event = entry.event
@@ -242,11 +229,6 @@ def _shown(state: State, me: bytes) -> _Shown:
     over = [one for one in state.markets.values() if one.phase in (SETTLED, ARCHIVED) and not one.owed(me)]
     old = {one.id for one in sorted(over, key=lambda one: one.since)[:-OVER]}
     return _Shown(state.terms, {id: one for id, one in state.markets.items() if id not in old})
-
-
-def _ones(id: bytes) -> int:
-    """How many ones an id begins with, up to BANDS."""
-    return next((place for place in range(BANDS) if not id[0] >> (7 - place) & 1), BANDS)
 
 
 def waits(state: State, me: bytes) -> list[Place]:
