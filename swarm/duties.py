@@ -13,14 +13,13 @@ A chain that does not answer is said once and asked again; the node trains on.
 from __future__ import annotations
 
 import contextlib
-import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from swarm.beat import Beat
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.history import History
 from swarm.chain.logs import Event, Scanner
@@ -38,6 +37,7 @@ from swarm.proof.schedule import Clock, Schedule
 from swarm.shares import Shares
 
 TURN_S = 1.0
+CLOSE_S = 15.0
 LEAVE_S = 2.0
 REMEMBER_S = 30  # between two looks at what was seen on the chain before
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
@@ -106,18 +106,15 @@ class Duties:
         self._alone = False
         parts = (schedule, recorder, desk, self.outbox, self._send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="duties", daemon=True)
-        self._bug: BaseException | None = None
+        self._beat = Beat("duties", TURN_S, self._try)
 
     def start(self) -> None:
-        self._thread.start()
+        self._beat.start()
 
     def close(self, leaves: bool = False) -> None:
         """End the thread. `leaves`: this member ends in order and is not to be drawn while it is away; its next start resumes."""
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(15.0)
+        self._beat.stop()
+        self._beat.await_end(CLOSE_S)
         if leaves:
             with contextlib.suppress(ChainError):  # then it is drawn, and pays for an absence
                 self._leave(Chain(self.chain.link, timeout_s=1.0))
@@ -129,8 +126,7 @@ class Duties:
 
     def require_alive(self) -> None:
         """A bug that ended the duties' thread must not look like a quiet chain."""
-        if self._bug is not None:
-            raise self._bug
+        self._beat.require_alive()
 
     @property
     def done(self) -> bool:
@@ -165,20 +161,15 @@ class Duties:
         if self.outbox.trouble:
             raise ChainError(self.outbox.trouble)
 
-    def _run(self) -> None:
+    def _try(self) -> None:
+        self.desk.require_alive()
         try:
-            while not self._closing.wait(TURN_S):
-                self.desk.require_alive()
-                try:
-                    self.turn()
-                    self.told.trouble = ""
-                except ChainError as error:
-                    if str(error) != self.told.trouble:
-                        self.say(f"chain: {error}; training goes on, and what is due is sent later")
-                    self.told.trouble = str(error)
-        except Exception as error:  # kept for the node's thread, which raises it
-            traceback.print_exception(error)
-            self._bug = error
+            self.turn()
+            self.told.trouble = ""
+        except ChainError as error:
+            if str(error) != self.told.trouble:
+                self.say(f"chain: {error}; training goes on, and what is due is sent later")
+            self.told.trouble = str(error)
 
     def _learn(self, now: int) -> None:
         """New members, commitments and seeds."""

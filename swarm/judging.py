@@ -16,6 +16,8 @@ from swarm.heartbeat import Judged
 
 if TYPE_CHECKING:
     from judge.terms import Durations, Terms
+    from swarm.market.facts import ChainFacts
+    from swarm.market.questions import Scorer
     from swarm.market.room import Room
     from swarm.market.trading import Trading
     from swarm.network import Network
@@ -64,31 +66,43 @@ def terms_of(rules: Recipe, schedule: Schedule, domain: int) -> Terms:
     return Terms(chain_id=domain, machine=waiting, human=waiting, seed="beacon", open_most=rules.judge.open_most)
 
 
+def facts_of(rules: Recipe, chain: Path, swarm: bytes) -> tuple[ChainFacts, Terms]:
+    """What the chain of a run says (nothing was read yet), and the terms of its market. The schedule has to be known."""
+    from swarm import enrolment
+    from swarm.chain import link
+    from swarm.chain.client import Chain, Swarm
+    from swarm.market.facts import ChainFacts
+
+    schedule = enrolment.read_schedule(chain)
+    assert schedule is not None  # a node's proving waits for it, and so does everything else
+    facts = ChainFacts(Swarm(Chain(link.load(chain)), swarm), schedule, rules.judge.credits * CREDIT)
+    return facts, terms_of(rules, schedule, facts.domain)
+
+
+def scorer_of(rules: Recipe, stages: Stages, facts: ChainFacts) -> Scorer:
+    """What markets of kind V are resolved by."""
+    from swarm.market.questions import Scorer
+
+    return Scorer(stages, facts.peers, lambda t: [*facts.seeds(t), rules.hash])
+
+
 @contextlib.contextmanager
 def open_judging(
     folder: Path, chosen: NodeSettings, rules: Recipe, session: Session, stages: Stages, network: Network, presence: Presence
 ) -> Iterator[Judging | None]:
     """Put everything together; nothing works before `attach`. None where the recipe has no market."""
     from swarm import enrolment, runs
-    from swarm.chain import link
-    from swarm.chain.client import Chain, Swarm
-    from swarm.market.facts import ChainFacts
-    from swarm.market.questions import Scorer
     from swarm.market.seats import SeatedRoom
     from swarm.market.trading import Trading
 
-    if rules.judge.profile == "none" or chosen.chain is None:
+    if not rules.has_market or chosen.chain is None:
         yield None
         return
-    swarm = Swarm(Chain(link.load(chosen.chain)), session.swarm)
-    schedule = enrolment.read_schedule(chosen.chain)
-    assert schedule is not None  # the proving waited for it
-    facts = ChainFacts(swarm, schedule, rules.judge.credits * CREDIT)
+    facts, terms = facts_of(rules, chosen.chain, session.swarm)
     with contextlib.suppress(ChainError):  # the room looks again
         facts.look()
-    scorer = Scorer(stages, facts.peers, lambda t: [*facts.seeds(t), rules.hash])
+    scorer = scorer_of(rules, stages, facts)
     (folder / FOLDER).mkdir(exist_ok=True)
-    terms = terms_of(rules, schedule, facts.domain)
     around = (network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
     room = SeatedRoom(runs.home() / VOTES, *around)
     trading = Trading(room, stages, scorer, session.operator, rules.judge)

@@ -92,6 +92,11 @@ class Recipe(Section):
         if proof.stake < 100 * proof.steps * proof.gain:
             raise ValueError(f"proof.stake is {proof.stake}; it must be at least 100 x steps x gain = {100 * proof.steps * proof.gain:g}")
 
+    @property
+    def has_market(self) -> bool:
+        """Whether there is a judge market: it stands on the chain, so steps have to be proved too."""
+        return self.judge.profile != "none" and self.proof.profile != "none"
+
     @functools.cached_property
     def canonical(self) -> bytes:
         """The bytes that travel: canonical JSON of the whole recipe (UTF-8, sorted keys, no spaces)."""

@@ -36,7 +36,6 @@ SESSION_S = 86_400
 BOOT_S = 10.0
 CATCH_UP_S = 60.0
 PLACES = 8  # judges of one swarm that may be open at once
-CREDIT = 10**18
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,9 @@ def of_run(run: Run, peer: int = 0) -> Voter:
     from swarm import settings
 
     rules = run.recipe()
-    if rules.judge.profile == "none":
-        what = f"the run in {run.folder} has no judge market: its recipe's [judge] says profile = none, or nothing"
-        raise InputError(what, "start one that has: `swarm up local judge.profile=local`, or name its run with --run-dir")
+    if not rules.has_market:
+        what = f"the run in {run.folder} has no judge market: its recipe's judge.profile or proof.profile is none"
+        raise InputError(what, "start one that has: `swarm up local`, or name its run with --run-dir")
     if not run.on:
         raise InputError(f"the run in {run.folder} is not on", "start it again with the same command, or name another with --run-dir")
     if not 0 <= peer < len(run.peers):
@@ -91,28 +90,21 @@ def of_run(run: Run, peer: int = 0) -> Voter:
 def opened(voter: Voter, say: Callable[[str], None] = lambda text: None) -> Iterator[RoomCourt]:
     """The court, caught up with its peers as far as they answer. Raises ChainError, NetworkError, InputError."""
     from judge.ballots import Ballots
-    from swarm.chain import link
-    from swarm.chain.client import Chain, Swarm
-    from swarm.judging import FOLDER, terms_of
-    from swarm.market.facts import ChainFacts
-    from swarm.market.questions import Scorer
+    from swarm.judging import FOLDER, facts_of, scorer_of
     from swarm.market.visit import Visit, take_over
     from swarm.market.voter import RoomCourt
     from swarm.tasks.mix import Mix
 
     rules, session = voter.rules, Session.load(voter.folder / "session.bin")
-    schedule = enrolment.read_schedule(voter.chain)
-    assert schedule is not None  # `of_run` looked
-    facts = ChainFacts(Swarm(Chain(link.load(voter.chain)), voter.swarm), schedule, rules.judge.credits * CREDIT)
+    facts, terms = facts_of(rules, voter.chain, voter.swarm)
     facts.look()
     secret = enrolment.session_key(voter.folder)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_own_folder(voter.swarm))
         network = stack.enter_context(_dialled(voter, folder))
         mix = stack.enter_context(Mix(rules, allow_code=voter.allow_code, trusted=voter.trusted, folder=voter.recipe_folder))
-        scorer = Scorer(Unmanned(rules, mix), facts.peers, lambda t: [*facts.seeds(t), rules.hash])
+        scorer = scorer_of(rules, Unmanned(rules, mix), facts)
         log = stack.enter_context(open(folder / "log.txt", "a", buffering=1))
-        terms = terms_of(rules, schedule, facts.domain)
         take_over(folder, voter.folder / FOLDER, session.peer, facts.domain)
         room = Visit(network, facts, terms, session.operator, secret, folder, scorer, lambda text: print(text, file=log))
         stack.enter_context(contextlib.closing(room))

@@ -32,3 +32,8 @@ def test_the_reasoning_gym_mix_has_a_dozen_tasks_of_equal_weight():
 def test_specialists_draw_one_task_each():
     recipe = recipes.load("specialists")
     assert recipe.sharing.specialists and len(recipe.tasks) == recipe.run.peers
+
+
+@pytest.mark.parametrize(("settings", "market"), [([], True), (["judge.profile=none"], False), (["proof.profile=none"], False)])
+def test_a_market_needs_a_profile_and_the_chain(settings, market):
+    assert recipes.load("local", settings).has_market is market

@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from judge.events import Entry, Open
 from judge.ledger import State
 from judge.market import DRAFT, RUNNING, SETTLED, Market
 from judge.terms import Terms
+from swarm.beat import Beat
 from swarm.errors import ChainError
 from swarm.errors import Refused as RefusedByUs  # the network's, not the log's
 from swarm.market import page as pages
@@ -125,7 +125,7 @@ class Room:
         for beat in self._beats:
             beat.stop()
         for beat in self._beats:
-            beat.join(CLOSE_S)
+            beat.await_end(CLOSE_S)
         self._reader.close()
         self._outbox.close()
         self._store.close()
@@ -133,8 +133,7 @@ class Room:
     def require_alive(self) -> None:
         """A bug that ended one of the threads must not look like a quiet market."""
         for beat in self._beats:
-            if beat.bug is not None:
-                raise beat.bug
+            beat.require_alive()
 
     # ---- looking
 
@@ -247,23 +246,3 @@ def _has_stake(one: Market, actor: bytes) -> bool:
 
 def _gone(peer: bytes, message: bytes) -> bytes:
     raise RefusedByUs("unwelcome", "this room is closed")
-
-
-class Beat(threading.Thread):
-    """A thread that does something again and again. What it raises ends it and is kept."""
-
-    def __init__(self, name: str, pause: float, work: Callable[[], None]):
-        super().__init__(name=name, daemon=True)
-        self.bug: BaseException | None = None
-        self._pause, self._work, self._closing = pause, work, threading.Event()
-
-    def run(self) -> None:
-        try:
-            while not self._closing.wait(self._pause):
-                self._work()
-        except Exception as error:  # kept for the node's thread, which raises it
-            traceback.print_exception(error)
-            self.bug = error
-
-    def stop(self) -> None:
-        self._closing.set()

@@ -11,7 +11,8 @@ from pathlib import Path
 from judge.ballots import Ballots
 from judge.court import Sent, commit_due, reveal_due
 from judge.market import COMMIT
-from swarm.market.room import Beat, Room
+from swarm.beat import Beat
+from swarm.market.room import Room
 from swarm.market.voter import RoomCourt, waits
 
 VOTE_S = 1.0
