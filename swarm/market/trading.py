@@ -41,7 +41,6 @@ class Trading:
     history: list[Resolved] = field(default_factory=list)
     calibration: Calibration = Calibration()
     bids: int = 0
-    won: int = 0  # wei
     _seen: dict[bytes, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)  # evidence and prices by market
     _done: set[bytes] = field(default_factory=set)  # markets looked at, claims sent
     _spent: int = 0
@@ -74,14 +73,13 @@ class Trading:
             free, staked = me.free, me.stake + me.locked
             offers = [self._offer(one) for one in state.markets.values() if self._may_bid(one)]
             ended = [(one.id, one.verdict.choice) for one in state.markets.values() if one.id in self._seen and one.phase == SETTLED and one.verdict]
-            owed = [(one.id, one.owed(self.operator)) for one in state.markets.values() if self._claims(one)]
+            owed = [one.id for one in state.markets.values() if self._claims(one)]
         self._stake(free, staked)
         for market, winner in ended:
             self._learn(market, winner)
-        for market, wei in owed:
+        for market in owed:
             self._done.add(b"claim" + market)
             self._say(events.Claim, market=market)
-            self.won += wei
         for market, offer in offers[:AT_ONCE]:
             self._consider(market, offer, free)
 
