@@ -41,6 +41,7 @@ class Durations:
 PROFILES = {
     "test": Durations(2 * SECOND, 1, 2 * SECOND, 2 * SECOND, 2 * SECOND),
     "local": Durations(3 * SECOND, 1, 2 * SECOND, 2 * SECOND, 3 * SECOND),
+    "live": Durations(15 * SECOND, 1, 45 * SECOND, 20 * SECOND, 20 * SECOND),  # people at their terminals
     "swarm": Durations(120 * SECOND, 3, 120 * SECOND, 60 * SECOND, 120 * SECOND),
     "human": Durations(6 * HOUR, 4, 24 * HOUR, 24 * HOUR, 24 * HOUR),
 }

@@ -209,8 +209,8 @@ class Proof(Section):
 class Judge(Section):
     """The judge market (docs/judging.md). Credits are points without a cash value, minted by these rules."""
 
-    profile: Literal["none", "test", "local", "swarm", "human"] = Field("none", description="How long a market's phases last; `none`: no market. A market needs the chain: with proof.profile = none there is none.")
-    credits: int = Field(1000, ge=1, le=10**9, description="Credits that every operator gets at the beginning of an epoch.")
+    profile: Literal["none", "test", "local", "live", "swarm", "human"] = Field("none", description="How long a market's phases last (`live`: with people at their terminals); `none`: no market. A market needs the chain: with proof.profile = none there is none.")
+    credits: int = Field(1000, ge=1, le=10**9, description="Credits that an operator gets at the beginning of an epoch, where the chain knows more of it than its name (docs/judging.md).")
     stake: int = Field(100, ge=20, le=10**9, description="Credits of them that a node stakes, to be drawn as a judge.")
     b0: float = Field(10.0, ge=1, le=10**6, description="Liquidity of a node's markets, in credits: its subsidy is b0 x ln(number of outcomes).")
     opens: int = Field(4, ge=0, le=64, description="Markets that a node opens in a round, at most.")

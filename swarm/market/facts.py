@@ -22,6 +22,7 @@ from judge.keys import keccak
 from swarm.chain.abi import Event
 from swarm.chain.client import Swarm
 from swarm.chain.logs import MAX_EVENTS, Scanner, mark
+from swarm.market.grants import EVENTS, Grants
 from swarm.proof.schedule import OLDEST_SEED, Schedule
 
 SETTLE_MS = 2000  # a block, and a look at it
@@ -184,12 +185,12 @@ class Facts:
 
 
 class ChainFacts(Facts):
-    """The facts of one swarm on its chain. `mint`: wei that every operator gets at the beginning of each epoch that it was there before."""
+    """The facts of one swarm on its chain. `mint`: wei that an operator gets at the beginning of each epoch, where `Grants` knows it by then."""
 
     def __init__(self, swarm: Swarm, schedule: Schedule, mint: int):
         super().__init__(domain_of(swarm.chain.link.chain_id, swarm.id))
         self.swarm, self.chain, self.schedule, self.mint = swarm, swarm.chain, schedule, mint
-        self._scanner = Scanner(self.chain, ("registry", "ledger", "vault"))
+        self._scanner = Scanner(self.chain, ("registry", "ledger", "vault", "anchor"))
         self._events: dict[str, tuple[int, Event]] = {}  # by mark: (time in ms, event)
         self._times: dict[int, int] = {}
         self._random: dict[int, Beacon] = {}
@@ -200,7 +201,7 @@ class ChainFacts(Facts):
         head = self.chain.head()
         found = self._scanner.scan()
         for event in found.new:
-            if event.name in ("Entered", "SessionChanged", "Paused", "Resumed"):
+            if event.name in EVENTS or event.name in ("SessionChanged", "Paused", "Resumed"):
                 self._events[mark(event)] = (self._time(event.block), event)
         for each in found.gone:
             self._events.pop(each, None)
@@ -234,13 +235,24 @@ def facts_of(told: Iterable[tuple[int, Event]], swarm: bytes, schedule: Schedule
     """
     facts: list[Fact] = []
     members: dict[bytes, tuple[bytes, bytes]] = {}  # key -> (operator, peer)
-    came: dict[bytes, int] = {}  # operator -> time
     lapsed: dict[bytes, set[bytes]] = {}
+    grants, minted = Grants(swarm), 0
+    running = schedule.epoch_at(now) if now >= schedule.start else 0
+
+    def mint_until(t: int) -> None:
+        """The epochs that began at `t` or before."""
+        nonlocal minted
+        while minted < running and (begins := (schedule.start + (minted + 1) * schedule.epoch) * 1000) <= t:
+            minted += 1
+            there = sorted(grants.operators()[:MINTS])
+            facts.append(Minted(begins, minted, tuple((operator, mint) for operator in there)))
+
     for t, event in told:
         values = event.values
+        mint_until(t)
+        grants.take(event)
         if event.name == "Entered" and values["swarm"] == swarm:
             members[values["key"]] = (values["operator"], values["peer"])
-            came.setdefault(values["operator"], t)
             facts.append(Entered(t, values["operator"], values["session"], values["peer"]))
         elif values.get("key") not in members:
             continue
@@ -249,10 +261,7 @@ def facts_of(told: Iterable[tuple[int, Event]], swarm: bytes, schedule: Schedule
             facts.append(Entered(t, operator, values["session"], peer))
         elif event.name in ("Paused", "Resumed"):
             facts += _standing(t, members[values["key"]][0], values["key"], event.name == "Paused" and values["lapsed"], lapsed)
-    for epoch in range(1, schedule.epoch_at(now) + 1 if now >= schedule.start else 0):
-        begins = (schedule.start + epoch * schedule.epoch) * 1000
-        there = sorted(operator for operator, t in came.items() if t < begins)[:MINTS]
-        facts.append(Minted(begins, epoch, tuple((operator, mint) for operator in there)))
+    mint_until(now * 1000)
     return facts
 
 
