@@ -4,8 +4,8 @@
     ballots.draft(place, Draft(choice=2))                  kept while the person makes up their mind
     ballots.sign(place, vote, key)                         on disk and synced when it returns; only then may the commitment be sent
 
-One file per market, level and roll, mode 0600: written beside, fsynced, renamed. A vote that replaces another one keeps it under
-`earlier`, since the ledger may only ever see the first.
+One file per market, level, roll and judge (several may share a home), mode 0600: written beside, fsynced, renamed. A vote that
+replaces another one keeps it under `earlier`, since the ledger may only ever see the first.
 
 Where the specification is silent: the salt is 32 random bytes; with a `derive` (HMAC of the judge's key) it is
 HMAC(key, market | level | roll), and a lost file can be found again by trying all votes, sure in whole per cents and agree in tens
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"{self.market.hex()}.{self.level}.{self.roll}.json"
+        return f"{self.market.hex()}.{self.level}.{self.roll}.{self.judge[:4].hex()}.json"
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ class Ballots:
             "earlier": [_packed(one) for one in ballot.earlier],
         }
         path = self.path(place)
-        if path.exists() and read(path, place) is None:  # damaged, or of another key in this home: it may be all that is left of a vote
+        if path.exists() and read(path, place) is None:  # damaged: it may be all that is left of a vote
             rename(path, path.with_name(f"{path.name}.{path.stat().st_mtime_ns}"))
         durable(path, json.dumps(whole, indent=1).encode())
 

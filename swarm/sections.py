@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+SOURCES = r"base|smollm2|hub:[\w.-]+/[\w.-]+|path:.+"
 Scalar = bool | int | float | str
 # A finite JSON value for the configuration of a task from a library; depth is bounded by MAX_BYTES.
 Config = dict[str, Scalar | list[Scalar]]
@@ -29,7 +30,7 @@ class Lora(Section):
 class Model(Section):
     """Which weights the swarm starts from."""
 
-    source: str = Field("base", max_length=200, pattern=r"^(base|smollm2|hub:[\w.-]+/[\w.-]+|path:.+)$", description="`base` (shipped), `smollm2` (the packaged SmolLM2-135M-Instruct), `hub:ORG/NAME`, or `path:FOLDER`.")
+    source: str = Field("base", max_length=200, pattern=rf"^({SOURCES})$", description="`base` (shipped), `smollm2` (the packaged SmolLM2-135M-Instruct), `hub:ORG/NAME`, or `path:FOLDER`.")
     revision: str | None = Field(None, max_length=80, pattern=r"^[\w.-]+$", description="Commit of a hub model; pin it, or the swarm changes when the hub does.")
     digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of the safetensors weights, checked before loading.")
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="Type of the weights; float32 on CPUs.")
@@ -215,6 +216,17 @@ class Judge(Section):
     b0: float = Field(10.0, ge=1, le=10**6, description="Liquidity of a node's markets, in credits: its subsidy is b0 x ln(number of outcomes).")
     opens: int = Field(4, ge=0, le=64, description="Markets that a node opens in a round, at most.")
     open_most: int = Field(8, ge=1, le=64, description="Markets of one operator that may be open at once.")
+    panels: int = Field(0, ge=0, le=16, description="Of the markets a node opens in a round at most so many go to a panel though a scorer could resolve them: they measure judges, and touch no reward.")
+    model: str = Field("", max_length=200, pattern=rf"^({SOURCES}|)$", description="Frozen judge that votes in a node's seats, as in model.source; empty: only people vote.")
+    model_digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of the judge's weights, checked before loading; needed where judge.model is set.")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Judge:
+        if self.model and self.model_digest is None:
+            raise ValueError("judge.model needs judge.model_digest; a vote that nobody can replay is worth nothing")
+        if 4 * self.panels > self.opens:
+            raise ValueError(f"judge.panels is {self.panels}; it may be at most a quarter of judge.opens = {self.opens}")
+        return self
 
 
 class Evaluate(Section):

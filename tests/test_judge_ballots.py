@@ -35,7 +35,7 @@ def derive(message: bytes) -> bytes:
 def test_a_vote_is_a_private_file_with_all_that_its_commitment_needs(tmp_path):
     box = Ballots(tmp_path / "votes")
     vote = box.sign(PLACE, 2, 8000, 6000, note="the second term")
-    path = tmp_path / "votes" / f"{'07' * 32}.0.0.json"
+    path = tmp_path / "votes" / f"{'07' * 32}.0.0.{address('p4')[:4].hex()}.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     whole = json.loads(path.read_text())
     assert (whole["choice"], whole["sure"], whole["agree"], whole["note"]) == (2, 8000, 6000, "the second term")

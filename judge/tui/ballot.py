@@ -98,7 +98,7 @@ class Ballot(Sheet):
 
     def _foot(self, case: Case, draft: Draft, closed: bool) -> list[str]:
         width, file = self.width, self.place.file
-        stored = f"votes/{file[:8]}..{file[62:]} (salt, 0600). BACK UP: no salt, no vote"
+        stored = f"votes/{file[:8]}..{file[65:]} (0600). BACK UP: no salt, no vote"
         chosen = "nothing is chosen yet" if draft.choice is None else f"{case.number(draft.choice)} {case.called(draft.choice)}"
         fee = f"Fee {plain.credits(case.seat_fee, sign=True)}/seat." if case.seat_fee >= WAD // 100 else ""
         seats = f"{case.seats} seat{'s' if case.seats != 1 else ''}"
