@@ -27,6 +27,7 @@ from judge.wire import write as write
 
 ABSTAIN = 255  # as a choice
 BROKEN = 255  # as the outcome of a verifier that failed or that peers disagree about
+WRONG, RIGHT, SILENT = 0, 1, 255  # what a piece of evidence says of an outcome; as the outcome it is about, 255 is none
 BUY, SPEND, SELL, SELL_FOR = "buy", "spend", "sell", "sell for"
 QUESTION = 4000  # characters
 PIECE = 4000
@@ -200,12 +201,14 @@ class Trade(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence(Signed):
-    """Row 3: a piece of evidence, with a stake. The event's id is the piece's id."""
+    """Row 3: a piece of evidence, with a stake. The event's id is the piece's id. What it claims is in its fields, and never read out of its text."""
 
     KIND = 23
     MAX_BYTES = 20_000
     market: Hash
     text: Annotated[str, Text(PIECE, lines=True)]
+    about: Seat = SILENT
+    says: Annotated[int, OneOf((WRONG, RIGHT, SILENT))] = SILENT
 
 
 @dataclass(frozen=True, kw_only=True)

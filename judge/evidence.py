@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from judge import lmsr
 from judge.errors import Refused, require
-from judge.events import Entry
+from judge.events import SILENT, Entry
 from judge.keys import keccak
 from judge.market import CLOSED, Market, Piece, begin_round, due, in_time
 from judge.terms import WAD
@@ -66,6 +66,8 @@ def submit(state: State, market: Market, entry: Entry) -> None:
         raise Refused("limit", f"you have brought {mine} pieces of evidence to {market.name}, and {terms.pieces_each} are allowed")
     if len(market.pieces) >= terms.pieces_most:
         raise Refused("limit", f"{market.name} has its {terms.pieces_most} pieces of evidence")
+    if event.about >= market.n and event.about != SILENT:
+        raise Refused("malformed", f"{market.name} has the outcomes 0 to {market.n - 1}, and this piece is about {event.about}")
     text = folded(event.text)
     require(text, "malformed", "a piece of evidence has at least one character that is not space")
     key = key_of(text)

@@ -112,13 +112,13 @@ class Text:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few words."""
+    """One of a few words or numbers."""
 
-    words: tuple[str, ...]
+    words: tuple[str | int, ...]
 
-    def pack(self, value: Any) -> str:
-        if type(value) is not str or value not in self.words:
-            raise Bad(f"takes one of {', '.join(self.words)}")
+    def pack(self, value: Any) -> str | int:
+        if type(value) not in (str, int) or value not in self.words:
+            raise Bad(f"takes one of {', '.join(map(str, self.words))}")
         return value
 
     unpack = pack

@@ -33,6 +33,7 @@ SAMPLES = [
     events.Fund(actor=WHO, t=1, market=ID),
     events.Trade(actor=WHO, t=1, market=ID, nonce=2, side="sell for", outcome=1, amount=10**18, guard=3, seq=4),
     events.Evidence(actor=WHO, t=1, market=ID, text="because"),
+    events.Evidence(actor=WHO, t=1, market=ID, text="because", about=2, says=events.WRONG),
     events.Forecast(actor=WHO, t=1, market=ID, chances=(1, 9999)),
     events.Grade(t=1, market=ID, piece=ID, marks=(0, WAD, 5), flags=3),
     events.RoundEnd(t=1, market=ID, seed=ID),

@@ -73,6 +73,8 @@ def test_what_is_not_taken_as_evidence():
     refused(court, "duplicate", court.evidence, market, "p1", " ONE ")
     court.evidence(market, "p2", "one")  # another's: who is first is seen at the round's end
     refused(court, "malformed", court.evidence, market, "p1", " \n ")
+    said = {"market": market.id, "text": "about what is not there"}
+    assert "outcomes 0 to" in refused(court, "malformed", court.say, events.Evidence, "p3", about=market.n, says=events.WRONG, **said)
     court.evidence(market, "p1", "two")
     court.evidence(market, "p1", "three")
     assert "3 are allowed" in refused(court, "limit", court.evidence, market, "p1", "four")

@@ -348,3 +348,16 @@ def test_a_vote_for_another_panel_or_by_somebody_without_a_seat_counts_nothing()
     fair.add(phase("host", id, "COMMIT", 0, [wrong, commit(one, "host"), commit(one, "ann"), commit(one, "ben"), commit(one, "cleo")]))
     fair.tape.play(one.deadline + 1)
     assert fair.tape.refused["phase"] == 1 and fair.tape.refused["seat"] >= 1
+
+
+@pytest.mark.parametrize(("outcome", "kind", "accepted"), [(1, "V", "eve"), (2, "V", "eve"), (0, "V", ""), (None, "V", ""), (1, "P", "")])
+def test_a_piece_counts_where_code_agrees_that_the_first_outcome_is_wrong_and_every_stake_comes_back(outcome, kind, accepted):
+    fair = Fair(facts(), scorer=lambda said, texts: outcome)
+    market = fair.add(opening("host", START, kind=kind, scorer=b"\5" * 32)).market
+    claims = {"eve": (0, events.WRONG), "dan": (0, events.RIGHT), "ben": (1, events.WRONG), "cleo": (events.SILENT, events.SILENT)}
+    orders = [sign(events.Evidence, name, START + 500, market=market, text=name, about=about, says=says) for name, (about, says) in claims.items()]
+    fair.run(START + 8000, "host", {market: orders})
+    pieces = fair.market(market).pieces.values()
+    assert len(pieces) == 4 and not fair.tape.refused and not any(piece.stake for piece in pieces)
+    assert [piece.author for piece in pieces if piece.status == "accepted"] == ([address(accepted)] if accepted else [])
+    assert fair.tape.state.balance() == fair.tape.state.minted

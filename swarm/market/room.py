@@ -38,7 +38,7 @@ from swarm.market.outbox import Outbox
 from swarm.market.page import OWN, TAKEN, Page, Phase
 from swarm.market.reader import Reader
 from swarm.market.store import FILE, Sent, Store
-from swarm.market.tape import Grader, Scorer, Tape
+from swarm.market.tape import Scorer, Tape
 from swarm.network import Network
 
 LOOK_S = 1.0  # between two looks at the chain
@@ -84,7 +84,6 @@ class Room:
         scorer: Scorer,
         say: Callable[[str], None] = print,
         *,
-        grader: Grader | None = None,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ):
         """`scorer(opening, texts)` resolves markets of kind V (None: it cannot), `now()` is milliseconds of the chain's clock."""
@@ -94,7 +93,7 @@ class Room:
         self.lag, self.until, self.told = lag_of(terms), 0, Told()
         self._secret, self._lock = secret, threading.RLock()
         self._store = Store(folder / FILE, terms.chain_id)
-        self._tape = Tape(terms, facts, scorer, grader)
+        self._tape = Tape(terms, facts, scorer)
         self._house = House(self._store, secret, terms.chain_id, facts.speaks)
         self._reader = Reader(network, self._store, facts, self.publish, now, self._at_stake)
         parts = (network, self._store, self._house, facts, self._tape, self.reading, self.publish, self.sign, now, self.lag)

@@ -29,7 +29,7 @@ from judge.events import BROKEN, Entry, Event, Open
 from judge.keys import keccak
 from judge.ledger import State
 from judge.market import CHALLENGE, CLOSED, COMMIT, FINAL, OPEN, REVEAL, RUNNING, SETTLED, VOID, Market
-from judge.terms import Terms
+from judge.terms import WAD, Terms
 from swarm.market.facts import Beacon, Beacons, Facts, entry_of, round_seed
 from swarm.market.page import Account, Opening, Page, Phase, Stage
 
@@ -44,7 +44,6 @@ DEEP_MS = 30_000
 
 Place = tuple[int, int, bytes]
 Scorer = Callable[[Open, tuple[str, ...]], int | None]
-Grader = Callable[[Open, tuple[str, ...], str], tuple[tuple[int, ...], int] | None]  # a piece's (marks, flags)
 
 
 @dataclass
@@ -59,8 +58,8 @@ class _Mark:
 class Tape:
     """One node's tape. Not safe for use by two threads."""
 
-    def __init__(self, terms: Terms, facts: Facts, scorer: Scorer, grader: Grader | None = None):
-        self.terms, self.facts, self._scorer, self._grader = terms, facts, scorer, grader
+    def __init__(self, terms: Terms, facts: Facts, scorer: Scorer):
+        self.terms, self.facts, self._scorer = terms, facts, scorer
         self.faults: dict[Stage, tuple[str, bytes, bytes]] = {}  # what this node could prove: arguments of a Fault
         self.rewinds = 0
         self.log: list[bytes] = []
@@ -74,7 +73,7 @@ class Tape:
         self._late: Place | None = None
         self._deep = -DEEP_MS
         self._scores: dict[bytes, int] = {}
-        self._pieces: dict[bytes, str] = {}
+        self._pieces: dict[bytes, events.Evidence] = {}
         self._played: dict[Stage, Place] = {}
         self._reset(State(terms), {}, {}, Counter(), (-1, 0, b""))
 
@@ -274,12 +273,17 @@ class Tape:
         self._due(events.RoundEnd(t=t, market=one.id, seed=seed))
 
     def _grade(self, one: Market, t: int) -> None:
-        opening = self.opening(one.id)
-        for id, piece in one.pieces.items() if self._grader is not None and opening is not None else ():
-            if piece.status == "pending" and not piece.marks and id in self._pieces:
-                graded = self._grader(opening.open.event, opening.texts, self._pieces[id])
-                if graded is not None:
-                    self._apply(events.write(events.Grade(t=t, market=one.id, piece=id, marks=graded[0], flags=graded[1]), self.terms.chain_id))
+        """Where code resolves, a piece is worth 1 if it calls the first outcome wrong, which its host saw most often, and the scorer agrees.
+
+        Pieces of other markets get no mark, and their stake back: a model's sums are not the same on every machine.
+        """
+        waiting = [id for id, piece in one.pieces.items() if piece.status == "pending" and not piece.marks and id in self._pieces]
+        if one.kind != "V" or not waiting or (outcome := self._score(one)) == BROKEN:
+            return
+        for id in waiting:
+            said = self._pieces[id]
+            turned = (said.about, said.says) == (0, events.WRONG) and outcome != 0
+            self._due(events.Grade(t=t, market=one.id, piece=id, marks=(turned * WAD,)))
 
     def _close(self, one: Market, t: int) -> None:
         if one.kind == "V" and not one.by_panel:
@@ -339,7 +343,7 @@ class Tape:
         for id in ids:
             event = entries[id].event
             if self._apply(entries[id]) and isinstance(event, events.Evidence):
-                self._pieces[id] = event.text
+                self._pieces[id] = event
 
     # ---- beginning again
 
