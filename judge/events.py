@@ -213,7 +213,7 @@ class Evidence(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast(Signed):
-    """What an operator believes, in basis points per outcome, 10,000 together. No bet; the last one counts."""
+    """What an operator believes, in basis points per outcome, 10,000 together. No bet; the one that was signed last counts."""
 
     KIND = 24
     market: Hash
@@ -362,3 +362,12 @@ class Fault(Signed):
     fault: Annotated[str, OneOf(("omitted", "twice", "order"))]
     first: Annotated[bytes, Blob(140_000)]
     second: Annotated[bytes, Blob(140_000)] = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Clock):
+    """The task's own program knows that exactly this outcome of a market that a panel settled is right: it counts like an opened gold answer."""
+
+    KIND = 40
+    market: Hash
+    answer: Seat

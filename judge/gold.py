@@ -1,7 +1,10 @@
-"""Gold: markets whose answer was committed to before the epoch, and what opening them says about the judges (judge-spec.md 1.6, 2.2).
+"""Gold: markets whose answer is known beside their panel, and what that says about the judges (judge-spec.md 1.6, 2.2).
 
-A gold set's leaves are keccak256(market || answer || salt). Until an entry is opened, after the epoch, its market is like any other.
-Opening it counts once for every vote that was revealed there, abstentions aside: hits and n fade by 2^(-1/50) a gold vote, in WAD.
+Two sources. A gold set is committed to before an epoch (leaves keccak256(market || answer || salt)) and opened after it; until then its markets
+are like any other, but somebody has to choose them. A check is written where the task's own program knows the answer of a market that
+a panel settled: nobody chooses, and a judge who runs the program can tell which markets those are. Either counts once for every vote
+that was revealed there, abstentions aside: hits and n fade by 2^(-1/50) a gold vote, in WAD. In a check the opener's own vote counts
+nothing: it chose the question.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from judge import tree
 from judge.errors import Refused, require
-from judge.events import ABSTAIN, Entry
+from judge.events import ABSTAIN, Check, Entry, GoldOpen
 from judge.keys import keccak
-from judge.market import Market
+from judge.market import Market, in_time
 from judge.terms import WAD
 
 if TYPE_CHECKING:
@@ -46,12 +49,30 @@ def open_answer(state: State, market: Market, entry: Entry) -> None:
     top, count = known
     if not tree.verify(top, count, event.index, leaf(market.id, event.answer, event.salt), list(event.path)):
         raise Refused("mismatch", f"this answer of {market.name} is not the one under the gold root of epoch {event.number}")
+    _count(state, market, event)
+
+
+def check(state: State, market: Market, entry: Entry) -> None:
+    """What the task's program says of a market that a panel settled."""
+    event = entry.event
+    in_time(market, event.t)
+    require(market.kind != "V" and not market.void_reason, "phase", f"{market.name} was not settled by a panel: there are no votes to compare with")
+    require(not market.gold, "duplicate", f"the answer of {market.name} was checked or opened")
+    require(event.answer < market.n, "malformed", f"{market.name} has the answers 0 to {market.n - 1}, not {event.answer}")
+    _count(state, market, event)
+
+
+def counted(market: Market, event: Check | GoldOpen) -> list[tuple[bytes, bool]]:
+    """(judge, whether it was right) for every vote that counts, in a fixed order."""
+    own = {market.creator} if isinstance(event, Check) else set()
+    votes = [(judge, panel.ballots[judge].choice) for panel in market.panels for judge in sorted(panel.ballots) if judge not in own]
+    return [(judge, choice == event.answer) for judge, choice in votes if choice not in (None, ABSTAIN)]
+
+
+def _count(state: State, market: Market, event: Check | GoldOpen) -> None:
     market.gold = True
-    for panel in market.panels:
-        for judge in sorted(panel.ballots):
-            choice = panel.ballots[judge].choice
-            if choice not in (None, ABSTAIN):
-                count_vote(state.operators[judge], choice == event.answer, state.terms)
+    for judge, hit in counted(market, event):
+        count_vote(state.operators[judge], hit, state.terms)
 
 
 def count_vote(judge: Operator, hit: bool, terms: Terms) -> None:

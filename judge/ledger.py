@@ -87,6 +87,7 @@ TABLE: dict[type, tuple[tuple[str, ...], Transition]] = {
     events.Claim: ((SETTLED,), settlement.claim),
     events.Sweep: ((SETTLED,), settlement.sweep),
     events.Fault: ((OPEN, CLOSED, COMMIT, REVEAL, CHALLENGE), manifest.fault),
+    events.Check: ((SETTLED,), gold.check),
     events.GoldOpen: ((FINAL, VOID, SETTLED, market.ARCHIVED), gold.open_answer),
 }
 TIMED = (events.Trade, events.Evidence, events.Forecast, events.Commit, events.Reveal, events.Claim)  # before the phase's deadline

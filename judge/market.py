@@ -57,6 +57,14 @@ class Position:
     claimed: bool = False
 
 
+@dataclass(frozen=True)
+class Belief:
+    """What an operator forecast, in basis points per outcome, signed for `t`."""
+
+    t: int
+    chances: tuple[int, ...]
+
+
 @dataclass
 class Piece:
     """A piece of evidence. `quality`: what it counted for, in WAD, once the round was over."""
@@ -178,7 +186,7 @@ class Market:
     slashed: int = 0
     positions: dict[bytes, Position] = field(default_factory=dict)
     traders: set[bytes] = field(default_factory=set)
-    forecasts: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+    forecasts: dict[bytes, Belief] = field(default_factory=dict)
     seq: int = 0  # changes of the price or of b
     twap: list[int] = field(default_factory=list)  # sum of price x milliseconds of this round
     twap_t: int = 0
@@ -193,7 +201,8 @@ class Market:
     challenges: list[Challenge] = field(default_factory=list)
     payout: tuple[int, ...] = ()  # WAD per share, from FINAL or VOID on
     void_reason: str = ""
-    gold: bool = False  # its gold answer was opened
+    gold: bool = False  # its answer was opened or checked
+    epoch: int = -1  # in which it was settled
     seen: set[bytes] = field(default_factory=set)  # ids of the present phase's signed events
     _prices: tuple[int, ...] = ()
 

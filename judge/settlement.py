@@ -269,7 +269,7 @@ def settle(state: State, market: Market, entry: Entry) -> None:
     owed = sum(market.owed(holder) for holder in market.positions)
     sponsor.free += market.pot - owed + market.bond
     sponsor.open -= 1
-    market.pot, market.bond = owed, 0
+    market.pot, market.bond, market.epoch = owed, 0, state.epoch
     market.enter(SETTLED, t, t + state.terms.claim_window)
 
 

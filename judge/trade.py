@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from judge import lmsr
 from judge.errors import Refused
 from judge.events import BUY, SELL, SELL_FOR, SPEND, Entry
-from judge.market import Market
+from judge.market import Belief, Market
 from judge.terms import BPS, PUSH, WAD
 
 if TYPE_CHECKING:
@@ -108,11 +108,14 @@ def trade(state: State, market: Market, entry: Entry) -> None:
 
 
 def forecast(state: State, market: Market, entry: Entry) -> None:
-    """A belief without a bet; the operator's last one counts."""
+    """A belief without a bet. The operator's last one counts: what it signed last, not how it came."""
     event = entry.event
     if len(event.chances) != market.n or sum(event.chances) != BPS:
         raise Refused("malformed", f"a forecast of {market.name} is {market.n} numbers of basis points, {BPS} together")
-    market.forecasts[event.actor] = event.chances
+    known = market.forecasts.get(event.actor)
+    if known is not None and event.t < known.t:
+        raise Refused("duplicate", f"you forecast {market.name} again at {known.t}, and this was signed at {event.t}: the later one counts")
+    market.forecasts[event.actor] = Belief(event.t, event.chances)
 
 
 def _shares_for(market: Market, outcome: int, proceeds: int) -> int:

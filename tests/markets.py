@@ -73,10 +73,13 @@ def account(*entries: Entry) -> Account:
 
 
 class Fair:
-    """A tape whose markets are hosted and judged here, page by page; `pages` are all of them, in the order in which they were made."""
+    """A tape whose markets are hosted and judged here, page by page; `pages` are all of them, in the order in which they were made.
 
-    def __init__(self, facts: FakeFacts, terms: Terms = TERMS, scorer=lambda said, texts: 1):
-        self.facts, self.tape, self.pages = facts, Tape(terms, facts, scorer), []
+    `choice(market, name)` is what a judge votes.
+    """
+
+    def __init__(self, facts: FakeFacts, terms: Terms = TERMS, scorer=lambda said, texts: 1, choice=lambda market, name: 0):
+        self.facts, self.tape, self.pages, self.choice = facts, Tape(terms, facts, scorer), [], choice
 
     def add(self, page: Page) -> Page:
         self.tape.add(page)
@@ -104,8 +107,9 @@ class Fair:
             return orders.get(one.id, []) if one.round == 1 else []
         judges = [name for name in NAMES if one.panel and address(name) in one.panel.seats and name not in silent]
         if one.phase == COMMIT:
-            return [commit(one, name) for name in judges if address(name) not in one.panel.ballots]
-        return [reveal(one, name) for name in judges if address(name) in one.panel.ballots] if one.phase == REVEAL else []
+            return [commit(one, name, self.choice(one, name)) for name in judges if address(name) not in one.panel.ballots]
+        voted = [name for name in judges if address(name) in one.panel.ballots]
+        return [reveal(one, name, self.choice(one, name)) for name in voted] if one.phase == REVEAL else []
 
 
 NAMES = ("ann", "ben", "cleo", "dan", "eve")

@@ -49,6 +49,7 @@ SAMPLES = [
     events.Timeout(t=1, market=ID),
     events.Claim(actor=WHO, t=1, market=ID),
     events.Sweep(t=1, market=ID),
+    events.Check(t=1, market=ID, answer=2),
     events.Fault(actor=WHO, t=1, market=ID, fault="twice", first=b"a", second=b"b"),
     events.Enter(t=1, operator=WHO, session=address("phone")),
 ]

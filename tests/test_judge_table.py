@@ -35,6 +35,7 @@ TAKEN = {
     "Sweep": {"SETTLED"},  # 19
     "Fault": RUNNING - {"DRAFT"},
     "GoldOpen": {"FINAL", "SETTLED", "ARCHIVED", "VOID"},
+    "Check": {"SETTLED"},
 }
 
 
@@ -61,6 +62,7 @@ def event_for(court: Court, market, name: str) -> tuple[events.Event, str | None
         "Draw": {"seed": court.state.head},
         "Resolve": {"outcome": 0},
         "GoldOpen": {"number": 2, "answer": 0, "salt": SALT, "index": 0, "path": ()},
+        "Check": {"answer": 0},
     }
     kind = getattr(events, name)
     if name in signed:

@@ -78,6 +78,37 @@ def test_gold_is_opened_after_its_epoch_with_its_proof_and_once():
     court.replayed()
 
 
+def test_a_check_counts_every_vote_of_a_market_that_a_panel_settled_once_but_not_its_openers():
+    court = Court(PEOPLE[:3])  # a small swarm, where whoever opened a market can have a seat in it
+    market = court.market("p0")
+    court.to_panel(market)
+    judges = court.seated(market)
+    assert "p0" in judges
+    court.vote(market, {judge: 1 if judge == judges[0] else 0 for judge in judges})
+    while market.phase != "SETTLED":
+        refused(court, "phase", court.due, events.Check, market=market.id, answer=0)
+        court.step(market, 0)
+    refused(court, "malformed", court.due, events.Check, market=market.id, answer=market.n)
+    court.t -= 1
+    refused(court, "early", court.due, events.Check, market=market.id, answer=0)
+    court.t += 1
+    court.due(events.Check, market=market.id, answer=0)
+    refused(court, "duplicate", court.due, events.Check, market=market.id, answer=1)
+    told = {name: court.state.operators[address(name)] for name in judges if name != "p0"}
+    assert {name: (one.gold_votes, one.gold_hits) for name, one in told.items()} == {name: (1, WAD * (name != judges[0])) for name in told}
+    assert court.state.operators[address("p0")].gold_votes == 0
+    court.replayed()
+
+
+@pytest.mark.parametrize("kind", ["V", "P"])
+def test_a_market_that_no_panel_settled_cannot_be_checked(kind):
+    court = Court(PEOPLE)
+    market = court.market("p0", kind=kind)
+    court.run_out(market, choice=None)  # P: nobody votes, so it ends VOID
+    assert market.void_reason or market.kind == "V"
+    assert "no votes to compare" in refused(court, "phase", court.due, events.Check, market=market.id, answer=0)
+
+
 def test_a_judge_with_a_record_outweighs_new_ones():
     court = Court(PEOPLE)
     court.state.operators[address("p1")].gold_hits = court.state.operators[address("p1")].gold_n = 50 * WAD

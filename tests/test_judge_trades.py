@@ -145,7 +145,20 @@ def test_a_forecast_costs_nothing_and_the_last_one_counts():
         refused(court, "malformed", court.say, events.Forecast, "p5", market=market.id, chances=chances)
     court.t += 1
     court.say(events.Forecast, "p5", market=market.id, chances=(0, 0, 10_000))
-    assert market.forecasts == {address("p5"): (0, 0, 10_000)} and court.free("p5") == free
+    assert market.forecasts[address("p5")].chances == (0, 0, 10_000) and court.free("p5") == free
+
+
+def test_of_two_forecasts_the_one_that_was_signed_later_counts_in_whatever_order_they_come():
+    for turned in (False, True):
+        court, market = traded()
+        first, second = ({"t": court.t + n, "market": market.id, "chances": chances} for n, chances in ((1, (10_000, 0, 0)), (2, (0, 10_000, 0))))
+        court.t += 3
+        court.say(events.Forecast, "p5", **(second if turned else first))
+        if turned:
+            assert "the later one counts" in refused(court, "duplicate", court.say, events.Forecast, "p5", **first)
+        else:
+            court.say(events.Forecast, "p5", **second)
+        assert market.forecasts[address("p5")].chances == (0, 10_000, 0)
 
 
 @examples(st.integers(0, 2**32))

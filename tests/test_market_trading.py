@@ -59,7 +59,7 @@ def test_a_node_opens_markets_about_its_answers_and_another_stakes_bids_learns_a
         assert bidder.bids and not asker.bids, "nobody bids in its own market"
         assert state.operators[address("ann")].stake == 100 * CREDIT
         seen = [one for one in state.markets.values() if address("ann") in one.forecasts]
-        assert seen and all(sum(one.forecasts[address("ann")]) == 10_000 for one in seen)
+        assert seen and all(sum(one.forecasts[address("ann")].chances) == 10_000 for one in seen)
         winning = [one.id for one in state.markets.values() if one.owed(address("ann"))]
         bidder.look()
         assert len(bidder.history) == len(seen)

@@ -62,21 +62,24 @@ def label(text: str) -> str:
 
 
 class Scorer:
-    """What a market of kind V is resolved by. `peers(operator)` are its 32-byte peers, `seeds(t)` the epoch seeds that were usable at `t` ms."""
+    """What a market of kind V is resolved by, and one of P or H that names it is checked by afterwards.
+
+    `peers(operator)` are its 32-byte peers, `seeds(t)` the epoch seeds that were usable at `t` ms.
+    """
 
     def __init__(self, stages: Stages, peers: Callable[[bytes], Iterable[bytes]], seeds: Callable[[int], Iterable[bytes]]):
         self.stages, self.peers, self.seeds = stages, peers, seeds
 
     def __call__(self, said: Open, texts: tuple[str, ...]) -> int | None:
-        """The winning outcome; None where no question of the opener is this one, or where the scorer fails."""
+        """The winning outcome; None where no question of the opener is this one, where the scorer fails, or where a panel's question has two."""
         question = self.question(said)
         if question is None or said.scorer != self.stages.recipe.hash or said.outcomes[-1][0] != NONE:
             return None
         try:
-            right = (place for place, text in enumerate(texts[:-1]) if self.stages.is_right(question, text))
-            return next(right, len(texts) - 1)
+            right = [place for place, text in enumerate(texts[:-1]) if self.stages.is_right(question, text)] or [len(texts) - 1]
         except TaskError:
             return None
+        return right[0] if said.kind == "V" or len(right) == 1 else None
 
     def question(self, said: Open) -> Question | None:
         """The question that a market is about, derived again; None where it is not one of its opener's."""

@@ -6,8 +6,10 @@
 
 Every item has a place (time, rank, key): facts of the chain, account entries and openings at their own time, and each market's steps at the
 times that follow from its durations and the randomness. A step takes the page of its phase, if there is one, then writes what is due
-(grades, RoundEnd, Draw, ...): clock events come from here and never from peers. Without a page nothing happened in a round or a challenge
-window. A panel's phases end with their page only, an empty one if need be: judges whose host is gone lose nothing, T_max gives all back.
+(grades, RoundEnd, Draw, ...): clock events come from here and never from peers. Two follow from nobody's choice: a Check wherever the task's
+own scorer knows the answer of a market that a panel settled, and an epoch's Bonus once there is randomness that nobody knew at its end.
+Without a page nothing happened in a round or a challenge window. A panel's phases end with their page only, an empty one if need be:
+judges whose host is gone lose nothing, T_max gives all back.
 
 Hostile hosts: entries that the log refuses at their place are skipped and counted. A page may name any order, played is the one that
 follows from the seed. Of two pages of one phase the smaller digest is played, until somebody's Fault makes the market VOID; the proofs of
@@ -23,17 +25,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from judge import events, ledger, manifest
+from judge import bonus, events, ledger, manifest
 from judge.errors import Refused, require
 from judge.events import BROKEN, Entry, Event, Open
 from judge.keys import keccak
 from judge.ledger import State
 from judge.market import CHALLENGE, CLOSED, COMMIT, FINAL, OPEN, REVEAL, RUNNING, SETTLED, VOID, Market
 from judge.terms import WAD, Terms
-from swarm.market.facts import Beacon, Beacons, Facts, entry_of, round_seed
+from swarm.market.facts import Beacon, Beacons, Facts, Minted, entry_of, round_seed
 from swarm.market.page import Account, Opening, Page, Phase, Stage
 
-CHAIN, ACCOUNT, OPENING, MARKET = range(4)  # ranks of items at one time
+CHAIN, ACCOUNT, OPENING, MARKET, BONUS = range(5)  # ranks of items at one time
 BUCKET_MS = 600_000
 GROUP = 256  # openings, and account pages, of one operator in BUCKET_MS
 PAGES = 2  # of one phase by one key: as many as prove a fault
@@ -43,7 +45,7 @@ DEEP = 5000  # log entries that may be played again at any time; deeper ones onc
 DEEP_MS = 30_000
 
 Place = tuple[int, int, bytes]
-Scorer = Callable[[Open, tuple[str, ...]], int | None]
+Scorer = Callable[[Open, tuple[str, ...]], int | None]  # of a market that a panel decides: None unless exactly one outcome is right
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Tape:
         self._openings: dict[bytes, list[Opening]] = {}  # by market
         self._inputs: list[tuple[Place, tuple[Entry, ...]]] = []
         self._beacons = Beacons()
+        self._begins: dict[int, int] = {}  # epochs -> when they began
+        self._bonuses: list[Place] = []  # of each epoch's peer bonus, ascending
         self._changes = 0
         self._marks: list[_Mark] = []
         self._late: Place | None = None
@@ -161,10 +165,15 @@ class Tape:
                 (self._beacons.add if came else self._beacons.drop)(fact)
                 self._touch_late((fact.t, -1, b""))
             else:
+                if isinstance(fact, Minted):
+                    self._begins.pop(fact.number, None) if not came else self._begins.update({fact.number: fact.t})
                 entry = entry_of(fact, self.terms.chain_id)
                 self._input((fact.t, CHAIN, bytes([entry.event.KIND]) + entry.id), (entry,), remove=not came)
         if any(isinstance(fact, Beacon) for _, fact in news):
             self._schedule_all()
+        if news:
+            dues = ((self._random(t), number) for number, t in self._begins.items())
+            self._bonuses = sorted((due, BONUS, number.to_bytes(8, "big")) for due, number in dues if due is not None)
 
     # ---- playing
 
@@ -177,6 +186,8 @@ class Tape:
             self._at = place
             if place[1] == MARKET:
                 self._step(self.state.markets[place[2]], place[0])
+            elif place[1] == BONUS:
+                self._pay_bonus(int.from_bytes(place[2], "big"), place[0])
             else:
                 self._take(self._inputs[self._next_input][1])
                 self._next_input += 1
@@ -189,7 +200,9 @@ class Tape:
             heapq.heappop(self._heap)
         market = (self._heap[0][0], MARKET, self._heap[0][1]) if self._heap else None
         given = self._inputs[self._next_input][0] if self._next_input < len(self._inputs) else None
-        return min((place for place in (market, given) if place is not None), default=None)
+        paid = bisect_right(self._bonuses, self._at)
+        split = self._bonuses[paid] if paid < len(self._bonuses) else None
+        return min((place for place in (market, given, split) if place is not None), default=None)
 
     def _take(self, entries: tuple[Entry, ...]) -> None:
         for entry in entries:
@@ -324,6 +337,16 @@ class Tape:
 
     def _settle(self, one: Market, t: int) -> None:
         self._due(events.Settle(t=t, market=one.id))
+        if one.phase == SETTLED and one.scorer and one.kind != "V" and not one.void_reason and (answer := self._score(one)) != BROKEN:
+            self._due(events.Check(t=t, market=one.id, answer=answer))
+
+    def _pay_bonus(self, number: int, t: int) -> None:
+        """Split the pool at the beginning of epoch `number` by the panels since it was split last; where nobody earns a part it stays."""
+        if self.state.bonus and self.state.bonus_epoch < number <= self.state.epoch:
+            seed = keccak(self._beacons.at(t), b"bonus", number.to_bytes(8, "big"))
+            weights = bonus.weights(self.state, number, seed)
+            if weights:
+                self._due(events.Bonus(t=t, number=number, weights=weights))
 
     def _sweep(self, one: Market, t: int) -> None:
         self._due(events.Sweep(t=t, market=one.id))
