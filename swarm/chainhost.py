@@ -122,7 +122,7 @@ def hosted(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], 
             chain.check()
             found.save(run.chain)
         if not found.embedded:
-            _require_gas(chain, swarm, members)
+            require_gas(chain, swarm, members)
         if not found.embedded and choices.chain.stake is None:
             say("nothing is staked without --stake AMOUNT: without stake a peer's capacity is 0, so no epoch can be committed and nobody is drawn")
         around = dict(creates=run.info.kind == "up", invited=read_voucher(run), stake=choices.chain.stake, say=say)
@@ -183,7 +183,7 @@ def _checked(found: ChainLink, recipe: Recipe, given: Invite) -> Swarm:
     return swarm
 
 
-def _require_gas(chain: Chain, swarm: bytes, members: list[Identity]) -> None:
+def require_gas(chain: Chain, swarm: bytes, members: list[Identity]) -> None:
     """Raise ChainRefused where an operator who is yet to register has no coin to pay for it."""
     for member in members:
         key = Swarm(chain, swarm).key(member.address, member.peer)

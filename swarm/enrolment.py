@@ -172,7 +172,7 @@ class Enrolment:
         if self.creates and member is self.members[0]:
             self._create(member, hello)
         write_schedule(self.folder, schedule_of(self.swarm.terms))
-        self._register(member, session)
+        self.register(member, session)
         self._stake(member, Onion(folder / ONION), hello.machine)
 
     def _create(self, member: Identity, hello: Hello) -> None:
@@ -193,8 +193,8 @@ class Enrolment:
             self.chain.sender(member.secret).run(keys.checksum(session), b"", wanted - has)
             self.say(f"{member.name} gave its node's account {keys.checksum(session)} {amount(wanted - has)} of the chain's coin for gas")
 
-    def _register(self, member: Identity, session: bytes) -> None:
-        """Register, with a voucher where there is one, and bring the ledger up to date."""
+    def register(self, member: Identity, session: bytes) -> None:
+        """Register, with a voucher where there is one, and bring the ledger up to date. `session`: the address of the member's hot key."""
         chain, key = self.chain, self.swarm.key(member.address, member.peer)
         known = chain.read("registry", "sessionOf", key)
         if not self._register_invited(member, session, key, new=known == bytes(20)) and known != session:

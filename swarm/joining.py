@@ -1,17 +1,62 @@
-"""Fetching a swarm's recipe from its members: a short child process of `swarm join`, without the operator key."""
+"""The recipe of a swarm that one comes to by an invite: from a file, from an earlier start, or fetched from members.
+
+Fetching is a short child process without the operator key, since it parses what strangers send.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from blake3 import blake3
 
-from swarm import settings
-from swarm.errors import Refused
-from swarm.recipe import MAX_BYTES
+from swarm import launch, names, settings
+from swarm import recipe as recipes
+from swarm.errors import Refused, ResourceError
+from swarm.invite import Invite
+from swarm.recipe import MAX_BYTES, Recipe
+from swarm.runs import Run
+from swarm.supervisor import Child
 
 TIMEOUT_S = 45.0
+FETCH_S = 150.0  # for the child process, which loads hivemind first
+
+
+def recipe_of(run: Run, given: Invite, file: Path | None, say: Callable[[str], None]) -> Recipe:
+    """The recipe of an invite's swarm, kept in the run's folder, which is prepared for fetching it (`launch.prepare_fetch`).
+
+    Raises Refused where its hash is not the invite's, ResourceError where no member has it.
+    """
+    if file is not None:
+        found = recipes.load(file)
+    elif run.recipe_path.exists():
+        found = recipes.from_bytes(run.recipe_path.read_bytes())
+    else:
+        say("fetching the recipe from members (loading hivemind first, 10 s)")
+        found = _fetched(run)
+    if found.hash != given.recipe_hash:
+        what = f"the recipe has hash {found.hash.hex()}, the invite names {given.recipe_hash.hex()}"
+        raise Refused("recipe hash", what, "leave --recipe out to fetch the right one from members, or ask for a new invite")
+    if not run.recipe_path.exists():
+        run.write_recipe(found)
+    run.update(recipe=names.plain(found.name, 40), seed=found.seed)
+    return found
+
+
+def _fetched(run: Run) -> Recipe:
+    child = Child(0, run.peer(0), launch.FETCH)
+    child.start_if_due(time.monotonic())
+    try:
+        ending = child.wait(FETCH_S)
+    finally:
+        child.stop(time.monotonic() + 5)
+    if not ending.done:
+        error = ResourceError(f"the recipe could not be fetched: {ending.cause}", "is the peer that gave the invite still on? Ask for a new one")
+        error.exit_code = ending.code
+        raise error
+    return recipes.from_bytes(run.recipe_path.read_bytes())
 
 
 def fetch_recipe(folder: Path) -> None:

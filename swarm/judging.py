@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = "market"
 VOTES = "votes"  # of the home: ballots of all its judges
+OPENINGS = "openings"  # of the home: markets that its people ask their nodes to host
 CREDIT = 10**18
 
 
@@ -104,7 +105,7 @@ def open_judging(
     scorer = scorer_of(rules, stages, facts)
     (folder / FOLDER).mkdir(exist_ok=True)
     around = (network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
-    room = SeatedRoom(runs.home() / VOTES, *around)
+    room = SeatedRoom(runs.home() / VOTES, runs.home() / OPENINGS, *around)
     trading = Trading(room, stages, scorer, session.operator, rules.judge)
     with contextlib.closing(room):
         yield Judging(room, trading)

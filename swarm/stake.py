@@ -200,8 +200,8 @@ def adding(chain: Chain, operator: bytes, key: bytes, wei: int, machine: bytes, 
     return [*supplying(chain, operator, wei, faucet, who), stake]
 
 
-def supplying(chain: Chain, operator: bytes, wei: int, faucet: bool, who: str) -> list[Call]:
-    """What lets the vault take `wei` of the operator's credits."""
+def supplying(chain: Chain, operator: bytes, wei: int, faucet: bool, who: str, role: str = "vault") -> list[Call]:
+    """What lets the vault, or the contract of another role, take `wei` of the operator's credits."""
     has, calls = chain.read("credit", "balanceOf", operator), []
     while has < wei and faucet:
         asked = min(wei - has, chain.read("credit", "CALL_LIMIT"))
@@ -210,9 +210,9 @@ def supplying(chain: Chain, operator: bytes, wei: int, faucet: bool, who: str) -
     if has < wei:
         what = f"{who} has {amount(has)} credits and is to stake {amount(wei)}"
         raise ChainRefused(what, f"send some to {keys.checksum(operator)}, or stake less", "BalanceTooLow")
-    vault = chain.address("vault")
-    if chain.read("credit", "allowance", operator, vault) < wei:
-        calls.append(Call("credit", "approve", (vault, wei), f"let the vault take {amount(wei)} credits"))
+    taker = chain.address(role)
+    if chain.read("credit", "allowance", operator, taker) < wei:
+        calls.append(Call("credit", "approve", (taker, wei), f"let the {role} take {amount(wei)} credits"))
     return calls
 
 

@@ -1,8 +1,9 @@
-"""How a person's judge opens: the operator of a run on this machine, a network that only dials, and a room that hosts nothing.
+"""How a person's judge opens: an operator of this machine, with a node or without, a network that only dials, and a room that hosts nothing.
 
     with voting.opened(voting.of_run(run, 0), say) as court: ...        a `swarm.market.voter.RoomCourt`
+    with voting.opened(voting.of_seat(run), say) as court: ...          of an operator that has no node (`swarm.seat`)
 
-The room signs with the session key of the operator's node, which can judge and can move nothing on the chain. The network has an identity
+The room signs with the session key of the operator's peer, which can judge and can move nothing on the chain. The network has an identity
 made for the moment: the node itself may be on. What the room keeps lies in `$SWARM_HOME/judge/<swarm>/`, votes in `$SWARM_HOME/votes/`.
 """
 
@@ -15,12 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from swarm import enrolment, heartbeat, runs
-from swarm.errors import InputError
+from swarm import enrolment, heartbeat, runs, settings
+from swarm.errors import IdentityError, InputError
 from swarm.identity import Identity
-from swarm.judging import VOTES
+from swarm.judging import CREDIT, VOTES
 from swarm.names import name_of
 from swarm.recipe import Recipe
 from swarm.runs import Run
@@ -29,6 +30,7 @@ from swarm.stages import Stages
 
 if TYPE_CHECKING:
     from swarm.market.facts import Facts
+    from swarm.market.room import Room
     from swarm.market.voter import RoomCourt
     from swarm.tasks.mix import Mix
 
@@ -40,7 +42,7 @@ PLACES = 8  # judges of one swarm that may be open at once
 
 @dataclass(frozen=True)
 class Voter:
-    """Whose judge it is and where its swarm is. `folder` is its node's, `boot` members to dial."""
+    """Whose judge it is and where its swarm is. `folder` is its peer's, `boot` members to dial, `stake` wei that its room stakes (0: a node does)."""
 
     folder: Path
     rules: Recipe
@@ -50,6 +52,7 @@ class Voter:
     trusted: bool
     allow_code: str | None = None
     recipe_folder: Path | None = None
+    stake: int = 0
 
 
 class Unmanned(Stages):
@@ -66,8 +69,6 @@ def votes() -> Path:
 
 def of_run(run: Run, peer: int = 0) -> Voter:
     """The operator of a run's peer. Raises InputError: no market, not on, no such peer."""
-    from swarm import settings
-
     rules = run.recipe()
     if not rules.has_market:
         what = f"the run in {run.folder} has no judge market: its recipe's judge.profile or proof.profile is none"
@@ -81,9 +82,28 @@ def of_run(run: Run, peer: int = 0) -> Voter:
     boot = [address for beat in beats if beat is not None for address in beat.addresses]
     if not boot or enrolment.read_schedule(run.chain) is None or not (folder / "session.bin").exists():
         raise InputError(f"the run in {run.folder} is still starting", "try again in a minute; `swarm status` says where it is")
+    return Voter(folder, rules, bytes.fromhex(run.info.swarm), tuple([*boot, *run.info.boot]), run.chain, **_code(folder))
+
+
+def of_seat(run: Run) -> Voter:
+    """The operator of a seat that was taken. Raises InputError where it was not taken to the end, or its session is over."""
+    folder = run.peer(0)
+    try:
+        Session.load(folder / "session.bin")
+        known = run.recipe_path.exists() and enrolment.read_schedule(run.chain) is not None
+    except IdentityError as error:
+        raise InputError(str(error), "give --invite again: that signs a new session") from None
+    if not known:
+        raise InputError(f"the seat in {run.folder} was not taken to the end", "give --invite again: it goes on from there")
+    rules = run.recipe()
+    where = (folder, rules, bytes.fromhex(run.info.swarm), tuple(run.info.boot), run.chain)
+    return Voter(*where, **_code(folder), stake=rules.judge.stake * CREDIT)
+
+
+def _code(folder: Path) -> dict[str, Any]:
+    """What a peer may run of its recipe."""
     chosen = settings.load(folder)
-    code = dict(trusted=chosen.trusted, allow_code=chosen.allow_code, recipe_folder=chosen.recipe_folder)
-    return Voter(folder, rules, bytes.fromhex(run.info.swarm), tuple([*boot, *run.info.boot]), run.chain, **code)
+    return dict(trusted=chosen.trusted, allow_code=chosen.allow_code, recipe_folder=chosen.recipe_folder)
 
 
 @contextlib.contextmanager
@@ -91,6 +111,7 @@ def opened(voter: Voter, say: Callable[[str], None] = lambda text: None) -> Iter
     """The court, caught up with its peers as far as they answer. Raises ChainError, NetworkError, InputError."""
     from judge.ballots import Ballots
     from swarm.judging import FOLDER, facts_of, scorer_of
+    from swarm.market.guest import Guest
     from swarm.market.visit import Visit, take_over
     from swarm.market.voter import RoomCourt
     from swarm.tasks.mix import Mix
@@ -106,11 +127,14 @@ def opened(voter: Voter, say: Callable[[str], None] = lambda text: None) -> Iter
         scorer = scorer_of(rules, Unmanned(rules, mix), facts)
         log = stack.enter_context(open(folder / "log.txt", "a", buffering=1))
         take_over(folder, voter.folder / FOLDER, session.peer, facts.domain)
-        room = Visit(network, facts, terms, session.operator, secret, folder, scorer, lambda text: print(text, file=log))
+        around = (network, facts, terms, session.operator, secret, folder, scorer, lambda text: print(text, file=log))
+        room = Guest(voter.stake, *around) if voter.stake else Visit(*around)
         stack.enter_context(contextlib.closing(room))
         room.start()
         court = RoomCourt(room, secret, Ballots(votes()), folder / "reasons", lambda operator: title(facts, operator))
         catch_up(room, say)
+        if waiting := waits_for(room):
+            say(waiting)
         yield court
 
 
@@ -123,6 +147,19 @@ def catch_up(room: object, say: Callable[[str], None], timeout_s: float = CATCH_
             say(f"reading the market's log: {room.told.pages} pages")
             told += 5.0
         time.sleep(0.05)
+
+
+def waits_for(room: Room) -> str:
+    """One sentence on what a voter without a node waits for before a panel can draw it; "" for nothing."""
+    from swarm.market.guest import Guest
+
+    if not isinstance(room, Guest) or not (what := room.waits_for):
+        return ""
+    if what == "stake":
+        return "you have credits, and your stake is on its way: a panel that is drawn after it is there may have you in it"
+    schedule, now = room.facts.schedule, room.now() // 1000
+    left = schedule.start + (schedule.epoch_at(now) + 1) * schedule.epoch - now if now >= schedule.start else schedule.start + schedule.epoch - now
+    return f"you wait for credits: an epoch gives them when it begins, the next one in {left} s; then they are staked, and panels can draw you"
 
 
 def title(facts: Facts, operator: bytes) -> str:

@@ -41,7 +41,8 @@ def swarm_of(folder: Path):
         stack.enter_context(networks.started(ben_net, ann_net))
         facts = facts_from(clock(), host=host_net.peer, ben=ben_net.peer)
         host = room(host_net, facts, "host", folder / "host" / "market", clock)
-        ben = SeatedRoom(folder / "votes-ben", ben_net, facts, SLOW, address("ben"), key("ben")[0], folder / "ben" / "market", SCORER, now=clock)
+        around = (ben_net, facts, SLOW, address("ben"), key("ben")[0], folder / "ben" / "market", SCORER)
+        ben = SeatedRoom(folder / "votes-ben", folder / "openings-ben", *around, now=clock)
         ann = Visit(ann_net, facts, SLOW, address("ann"), key("ann")[0], folder / "ann" / "judge", SCORER, now=clock)
         for one in (host, ben, ann):
             stack.callback(one.close)
@@ -213,7 +214,7 @@ def test_a_chain_that_does_not_answer_is_exit_code_5(home, capsys, monkeypatch):
     assert code == 5 and "does not answer" in err and "hint:" in err and not out
 
 
-@pytest.mark.parametrize("verb", ["", "list", "show", "vote", "reveal", "dispute", "claim", "record"])
+@pytest.mark.parametrize("verb", ["", "list", "show", "vote", "reveal", "dispute", "claim", "record", "open", "serve"])
 def test_every_verb_has_help_with_an_example(capsys, verb):
     code, out, _ = swarm(capsys, "judge", *([verb] if verb else []), "--help")
     assert code == 0 and "Example:" in out and ("Exit codes:" in out or not verb), out

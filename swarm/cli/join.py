@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from swarm import admission, chainhost, doctor, launch, names, runs
+from swarm import admission, chainhost, doctor, joining, launch, runs
 from swarm import invite as invites
-from swarm import recipe as recipes
 from swarm.chain.link import ChainLink
 from swarm.chain.rpc import Rpc
 from swarm.cli import options as o
 from swarm.cli.running import run_to_the_end
-from swarm.errors import InputError, Refused, ResourceError
+from swarm.errors import InputError
 from swarm.identity import Identity
 from swarm.invite import Invite
 from swarm.launch import Choices
-from swarm.recipe import Recipe
 from swarm.runs import Info, Run
-from swarm.supervisor import Child
 from swarm.ui import tracker
 
 Invitation = Annotated[str, typer.Argument(envvar="SWARM_INVITE", help="The string that `swarm invite` printed.")]
 AllowCode = Annotated[str | None, typer.Option(help="SHA-256 of the Python task that may run here, locked in. Read the file first.")]
 Files = Annotated[Path | None, typer.Option(help="Folder with the recipe's local files (the Python task of --allow-code).")]
 IdentityName = Annotated[str | None, typer.Option("--identity", envvar="SWARM_IDENTITY", help="Identity to join as; see `swarm identity`.")]
-
-FETCH_S = 150.0
 
 
 def join(
@@ -93,7 +87,8 @@ def join(
     members = launch.identities(run, choices)
     for line in what_others_see(members[0], choices, given.chain):
         typer.echo(line)
-    chosen = _recipe(run, choices, members[0], given, recipe)
+    launch.prepare_fetch(run, choices, members[0])
+    chosen = joining.recipe_of(run, given, recipe, typer.echo)
     admission.admit(chosen, allow_code, choices.recipe_folder, allow_hub)
     if chosen.proof.profile != "none":
         chainhost.joined(run, chosen, given, choices)
@@ -138,40 +133,6 @@ def _run(given: Invite, run_dir: Path | None, choices: Choices) -> tuple[Run, st
     )
     run = Run.create((run_dir or runs.next_folder(f"joined-{given.swarm.hex()[:8]}")).absolute(), info)
     return run, f"new run in {run.folder}"
-
-
-def _recipe(run: Run, choices: Choices, member: Identity, given: Invite, file: Path | None) -> Recipe:
-    """The swarm's recipe: of a file, of an earlier start, or fetched from members; its hash is the invite's."""
-    if file is not None:
-        found = recipes.load(file)
-    elif run.recipe_path.exists():
-        found = recipes.from_bytes(run.recipe_path.read_bytes())
-    else:
-        found = _fetched(run, choices, member)
-    if found.hash != given.recipe_hash:
-        what = f"the recipe has hash {found.hash.hex()}, the invite names {given.recipe_hash.hex()}"
-        raise Refused("recipe hash", what, "leave --recipe out to fetch the right one from members, or ask for a new invite")
-    if not run.recipe_path.exists():
-        run.write_recipe(found)
-    run.update(recipe=names.plain(found.name, 40), seed=found.seed)
-    return found
-
-
-def _fetched(run: Run, choices: Choices, member: Identity) -> Recipe:
-    """Fetch the recipe in a child process that parses foreign input without the operator key."""
-    typer.echo("fetching the recipe from members (loading hivemind first, 10 s)")
-    launch.prepare_fetch(run, choices, member)
-    child = Child(0, run.peer(0), launch.FETCH)
-    child.start_if_due(time.monotonic())
-    try:
-        ending = child.wait(FETCH_S)
-    finally:
-        child.stop(time.monotonic() + 5)
-    if not ending.done:
-        error = ResourceError(f"the recipe could not be fetched: {ending.cause}", "is the peer that gave the invite still on? Ask for a new one")
-        error.exit_code = ending.code
-        raise error
-    return recipes.from_bytes(run.recipe_path.read_bytes())
 
 
 def _dry(given: Invite, choices: Choices) -> str:

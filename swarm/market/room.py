@@ -91,6 +91,7 @@ class Room:
             raise ValueError("a swarm's market takes its seeds from the beacon, and its chain_id is `facts.domain`")
         self.network, self.facts, self.terms, self.actor, self.say, self.now = network, facts, terms, actor, say, now
         self.lag, self.until, self.told = lag_of(terms), 0, Told()
+        self.reserved = 0  # markets that a person wants to open: their places are not taken by others of this operator
         self._secret, self._lock = secret, threading.RLock()
         self._store = Store(folder / FILE, terms.chain_id)
         self._tape = Tape(terms, facts, scorer)

@@ -49,7 +49,7 @@ class Trading:
     def ask(self, groups: Iterable[Group]) -> None:
         """A round's own answers are there: open markets about some of them."""
         self._spent = 0
-        room = min(self.rules.opens, self.rules.open_most - self._running())
+        room = min(self.rules.opens, self.rules.open_most - self._running() - self.room.reserved)
         for group in groups:
             if room <= 0:
                 return

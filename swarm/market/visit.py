@@ -11,10 +11,11 @@ import sqlite3
 import time
 from pathlib import Path
 
+from judge import events
 from swarm import errors, keys
 from swarm.market import post
 from swarm.market.house import House
-from swarm.market.page import Account, Page
+from swarm.market.page import OWN, Account, Page
 from swarm.market.room import Room
 from swarm.market.store import FILE, Store
 
@@ -61,6 +62,11 @@ class Visit(Room):
     def on_its_way(self) -> list[bytes]:
         """Own entries that have no page so far, as they were written: also those of an earlier visit."""
         return [sent.data for state in ("waiting", "receipt") for sent in self._store.sending(state)]
+
+    @property
+    def has_own_waiting(self) -> bool:
+        """Whether an account entry has no page so far."""
+        return any(isinstance(events.read(sent.data, self.terms.chain_id).event, OWN) for sent in self._store.sending("waiting"))
 
     def reaches_others(self, timeout_s: float) -> bool:
         """Whether somebody has all that lies in the own feed: of a visit that ends, nothing can be fetched later. Waits."""

@@ -145,12 +145,13 @@ class RoomCourt:
         while True:
             sent = [(event, self.room.sent(id)) for id, event in self._said.values()]
             waiting = [(event, one) for event, one in sent if one is not None and one.state == "waiting"]
-            if not waiting or time.monotonic() >= end:
+            own = isinstance(self.room, Visit) and self.room.has_own_waiting  # stake of a voter without a node
+            if not (waiting or own) or time.monotonic() >= end:
                 break
             time.sleep(0.1)
         left = [f"{type(event).__name__.lower()} of m-{event.market.hex()[:4]}: {one.sentence or 'nobody answers'}" for event, one in waiting]
-        claims = isinstance(self.room, Visit) and any(key[0] is events.Claim for key in self._said)
-        if claims and not left and not self.room.reaches_others(max(1.0, end - time.monotonic())):
+        reached = left or not isinstance(self.room, Visit) or self.room.reaches_others(max(1.0, end - time.monotonic()))
+        if not reached and any(key[0] is events.Claim for key in self._said):
             left = ["nobody has fetched the claim so far: it goes out with the next `swarm judge`"]
         return left
 
