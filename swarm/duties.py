@@ -128,6 +128,10 @@ class Duties:
         """A bug that ended the duties' thread must not look like a quiet chain."""
         self._beat.require_alive()
 
+    def committed(self, key: bytes, epoch: int) -> tuple[int, bytes] | None:
+        """Steps and data of a recent commitment of a member, None where there is none that this node has seen."""
+        return self._blobs.get((key, epoch))
+
     @property
     def done(self) -> bool:
         """Whether every own step is committed and every case this node is part of is settled."""

@@ -18,6 +18,8 @@ def accuracy(stages: Stages, questions: dict[str, list[Question]], progress: Cal
 
     recipe, policy = stages.recipe, stages.policy
     flat = [question for rows in questions.values() for question in rows]
+    if not flat:
+        return {}
     prompts = [stages.prompt(Group("answer", b"", 0, 0, ()), question) for question in flat]
     limit = recipe.evaluate.max_tokens or recipe.answer.max_tokens
     answers = sampler.greedy(policy.model, prompts, max_tokens=limit, eos=policy.eos, pad=policy.pad, rows=recipe.sampling.rows, progress=progress)

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from swarm.node import Node
     from swarm.presence import Presence
     from swarm.proof.schedule import Schedule
+    from swarm.proving import Proving
     from swarm.recipe import Recipe
     from swarm.session import Session
     from swarm.settings import NodeSettings
     from swarm.stages import Stages
+    from swarm.waiting import Waiting
 
 FOLDER = "market"
 VOTES = "votes"  # of the home: ballots of all its judges
@@ -41,6 +43,7 @@ class Judging:
 
     room: Room
     trading: Trading
+    waiting: Waiting | None = None
 
     def show(self, judged: Judged) -> None:
         """Fill in what the heartbeat says of the market."""
@@ -49,9 +52,11 @@ class Judging:
         judged.bids, judged.credits, judged.stake = self.trading.bids, told.free / CREDIT, told.stake / CREDIT
         judged.trouble = told.trouble[:400]
 
-    def attach(self, node: Node) -> None:
-        """From now on the node opens markets and bids."""
-        node.trading = self.trading
+    def attach(self, node: Node, proving: Proving) -> None:
+        """From now on the node opens markets, bids, and learns from verdicts where its recipe says so; its audits know of verdicts."""
+        if self.waiting is not None:
+            proving.desk.judgements.verdicts, proving.desk.judgements.committed = self.waiting.verdicts.of, proving.duties.committed
+        node.trading, node.waiting = self.trading, self.waiting
         node.presence.beat.judged = Judged()
         node.presence.judging = self
         self.room.start()
@@ -108,4 +113,16 @@ def open_judging(
     room = SeatedRoom(runs.home() / VOTES, runs.home() / OPENINGS, *around)
     trading = Trading(room, stages, scorer, session.operator, rules.judge)
     with contextlib.closing(room):
-        yield Judging(room, trading)
+        yield Judging(room, trading, _waiting(folder, rules, room, stages))
+
+
+def _waiting(folder: Path, rules: Recipe, room: Room, stages: Stages) -> Waiting | None:
+    """What waits for verdicts, for two market durations at most; None where no reward is one."""
+    from swarm.groups import Limits
+    from swarm.verdicts import Verdicts
+    from swarm.waiting import Waiting
+
+    if not rules.has_judged:
+        return None
+    patience = 2 * room.terms.durations(rules.judge.kind).whole
+    return Waiting(folder / "waiting.msgpack", Limits.of(rules), patience, Verdicts(room, stages.question, rules.judge.soft), room.now)

@@ -20,6 +20,7 @@ from swarm.author import Author, Draft
 from swarm.errors import TaskError
 from swarm.groups import Group, Said, pack
 from swarm.learn.batch import Batch, Scored, select
+from swarm.learn.record import Source, digest_of
 from swarm.network.pool import Pool, Shared
 from swarm.stages import Stages
 
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from swarm.metrics import Metrics
     from swarm.network import Network
     from swarm.presence import Presence
-    from swarm.proof.scribe import Scribe
+    from swarm.proof.scribe import Found, Scribe
     from swarm.trainee import Trainee
+    from swarm.waiting import Waiting
 
+WAIT_S = 0.2
 MANY = 8  # candidates looked at for each foreign group that is wanted: bounds a round's work whatever the swarm's size
 
 
@@ -71,6 +74,7 @@ class Node:
     scribe: Scribe | None = None  # where the recipe has its steps proved
     epoch_seeds: EpochSeeds | None = None  # where a chain supplies them
     trading: Trading | None = None  # where the recipe has a judge market
+    waiting: Waiting | None = None  # where verdicts of that market are rewards
 
     def __post_init__(self) -> None:
         self.recipe = self.stages.recipe
@@ -104,8 +108,16 @@ class Node:
         if self.epoch_seeds is not None:
             self.stages.epoch_seed = self.journal.epoch_seed(this.number) or self.epoch_seeds.newest
             self.pool.epoch_seeds = self.epoch_seeds.usable
+        self.await_room()
         if self.scribe is not None:
             self.scribe.begin(this.number)
+
+    def await_room(self) -> None:
+        """Where only verdicts are rewards: answers about which no market can be opened would teach nothing, so wait until one has ended."""
+        while self.waiting is not None and self.trading is not None and self.stages.mix.all_judged and not self.trading.can_open:
+            self.presence.pausing("verdicts on its answers")
+            time.sleep(WAIT_S)
+            self.hear()
 
     def hear(self) -> None:
         """Take in what arrived from others since the last look, and bid in markets that are open."""
@@ -117,9 +129,25 @@ class Node:
                 self.averaging.hear(arrival, self.pool.refused)
             else:
                 self.pool.add(arrival.card, arrival.stage, arrival.round, arrival.data, arrival.at, arrival.shelf)
+        self.put_aside()
         if self.trading is not None:
             self.trading.look()
         self.presence.network(self.network, self.pool)
+
+    def put_aside(self) -> None:
+        """Groups of others whose rewards are verdicts wait for those, and are no candidates before."""
+        if self.waiting is None:
+            return
+        judged = [s for s in self.pool.fresh("learn") if self.judged(s.group)]
+        for shared in judged:
+            if shared.group.stage == "answer":
+                blob, shelf, _ = self.pool.source(shared)
+                together = [s for s in judged if (s.author, s.round, s.group.stage) == (shared.author, shared.round, "answer")]
+                places = [self.pool.source(s)[2] for s in together]
+                self.waiting.add(shared.author, shared.operator, shared.round, shelf, blob, places)
+            else:
+                self.pool.refused["no verdict is made on it"] += 1
+        self.pool.use("learn", judged)
 
     def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
         """Write one stage's groups (or take them from the journal of a round that was cut off), share them, score them."""
@@ -133,13 +161,21 @@ class Node:
             self.network.publish(name, this.number, self.journal.blob(this.number, name))
         if self.scribe is not None:
             self.scribe.wrote(name, groups, self.journal.blob(this.number, name))
-        scored = [found for group in groups if (found := self.scored(group, self.me, self.operator))]
+        judged = [place for place, group in enumerate(groups) if self.judged(group)]
+        scored = [found for place, group in enumerate(groups) if place not in judged and (found := self.scored(group, self.me, self.operator))]
         this.own += scored
         if name == "answer":
             self.journal.keep_rewards(this.number, scored)
-            if self.trading is not None:
-                self.trading.ask(groups)
+            self.ask(this, groups, judged)
         this.row[name] = told.stage(name, scored, time.monotonic() - began, self.author.tokens - tokens, self.journal)
+
+    def ask(self, this: Round, groups: list[Group], judged: list[int]) -> None:
+        """Open markets about own answers; those to a judged task then wait for their verdict."""
+        asked = self.trading.ask(groups) if self.trading is not None else []
+        if self.waiting is not None and judged:
+            places = [place for place in judged if place in asked]
+            self.waiting.add(self.me, self.operator, this.number, b"", self.journal.blob(this.number, "answer"), places)
+            this.dropped["no market opened"] += len(judged) - len(places)
 
     def own_questions(self, this: Round) -> list[Draft]:
         """Answer: this round's own questions."""
@@ -149,7 +185,7 @@ class Node:
     def answers_of_others(self, this: Round) -> list[Draft]:
         """Critique: fresh answers of others, one of each group's rollouts."""
         draw = self.choice(this, "critique")
-        fresh = self.pool.fresh("critique", "answer")
+        fresh = [shared for shared in self.pool.fresh("critique", "answer") if not self.judged(shared.group)]
         taken = draw.sample(fresh, min(self.recipe.critique.groups, len(fresh)))
         self.pool.use("critique", taken)
         return [self._critique_of(s.group, draw.choice(s.group.rollouts).text) for s in taken]
@@ -188,7 +224,7 @@ class Node:
         if batch.groups and not result.applied:
             self.presence.warn("the gradient was not finite", "no step was taken this round")
         if self.scribe is not None:
-            self.scribe.stepped(batch, result, this.foreign, self.pool, self.stages.epoch_seed)
+            self.scribe.stepped(batch, result, lambda group: self.source(this, group), self.stages.epoch_seed)
         this.row |= told.learned(batch, result, self.pool.name_of, self.me)
 
     def average(self, this: Round) -> None:
@@ -204,15 +240,29 @@ class Node:
         candidates = draw.sample(fresh, min(MANY * sharing.foreign, len(fresh)))
         this.foreign = {id(s.group): s for s in candidates}
         scored = {s.key: found for s in candidates if (found := self.scored(s.group, s.author, s.operator))}
-        worth = [found for found in scored.values() if found.has_advantage]
+        ruled = self.ruled(this)
+        theirs = [*scored.values(), *(found for found in ruled if found.author != self.me)]
+        worth = [found for found in theirs if found.has_advantage]
         wide = sharing.model_copy(update={"own": 0, "foreign": 2 * sharing.foreign, "operator_share": 1.0, "join": "groups"})
         checked = [self.stages.checked(found, this.dropped) for found in select([], worth, wide, draw).groups]
-        own = this.own + (self.echoes(checked, this) if sharing.join == "mixed" else [])
+        own = [*this.own, *(found for found in ruled if found.author == self.me)]
+        own += self.echoes(checked, this) if sharing.join == "mixed" else []
         batch = select(own, checked, sharing, draw)
-        this.dropped += batch.dropped + Counter({"no advantage": len(scored) - len(worth)})
-        spent = {id(found.group) for found in (*checked, *(found for found in scored.values() if not found.has_advantage))}
-        self.pool.use("learn", [s for s in candidates if id(s.group) in spent])
+        this.dropped += batch.dropped + Counter({"no advantage": len(theirs) - len(worth)})
+        spent = [found.group for found in (*checked, *batch.groups, *(found for found in (*theirs, *own) if not found.has_advantage))]
+        self.pool.use("learn", [s for s in candidates if id(s.group) in set(map(id, spent))])
+        if self.waiting is not None:
+            self.waiting.done(spent)
         return batch
+
+    def ruled(self, this: Round) -> list[Scored]:
+        """Own and foreign answers on which a verdict is FINAL by now, with the rewards that follow from it."""
+        if self.waiting is None:
+            return []
+        found = self.waiting.ready(this.number, self.me)
+        this.dropped += self.waiting.taken()
+        this.row |= told.ruled(found, len(self.waiting))
+        return found
 
     def echoes(self, foreign: list[Scored], this: Round) -> list[Scored]:
         """Own answers to the questions of foreign groups, for batches in which both stand in one group; they are not shared."""
@@ -232,6 +282,8 @@ class Node:
         self.totals.add(this.row)
         self.pool.save(self.folder / "pool.msgpack")
         self.record(this)
+        if self.waiting is not None:
+            self.waiting.save()
         self.trainee.save({"totals": self.totals.as_dict(), "cpu_s": self.presence.cpu_s})
         if self.scribe is not None:
             self.scribe.recorder.confirm()
@@ -243,6 +295,8 @@ class Node:
         """Write the step record, just before the state it leads to is saved."""
         if self.scribe is not None:
             step = self.scribe.write(paid=self.epoch_seeds is None or self.epoch_seeds.fresh(self.stages.epoch_seed))
+            if self.waiting is not None:
+                self.waiting.recorded(self.me, this.number, step.leaf.epoch, self.scribe.recorder.store.get(step.leaf.batch))
             this.row["proof"] = {"epoch": step.leaf.epoch, "step": step.leaf.step, "units": step.leaf.units}
 
     def scored(self, group: Group, author: bytes, operator: bytes) -> Scored | None:
@@ -253,6 +307,23 @@ class Node:
             self.pool.refused["scorer failed"] += 1
             self.presence.warn(str(error), "the group is left out")
             return None
+
+    def judged(self, group: Group) -> bool:
+        """Whether the judge market, and no scorer, says what a group is worth."""
+        try:
+            return self.waiting is not None and self.stages.judged(group)
+        except TaskError:  # it is refused where it would be scored
+            return False
+
+    def source(self, this: Round, group: Group) -> Found | None:
+        """Where a trained group lies that is not of this round's own blobs."""
+        if self.waiting is not None and (found := self.waiting.source(group)) is not None:
+            return found
+        shared = this.foreign.get(id(group))
+        if shared is None:
+            return None
+        blob, shelf, place = self.pool.source(shared)
+        return Source(shared.author, shared.operator, group.stage, shared.round, digest_of(blob), shelf), place, [blob]
 
     def _critique_of(self, group: Group, answer: str) -> Draft:
         return self.draft("critique", group.asker, group.round, group.index, group.specialty, answer=answer, seed=group.seed)

@@ -145,7 +145,7 @@ def open_peer(folder: Path) -> Iterator[Peer]:
             proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
             proving.attach(node)
             if judging := stack.enter_context(open_judging(folder, chosen, rules, session, stages, network, presence)):
-                judging.attach(node)
+                judging.attach(node, proving)
         yield Peer(chosen, node, folder, proving)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from blake3 import blake3
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from judge.terms import PROFILES
 from swarm.bounds import json_of
 from swarm.errors import RecipeError
 from swarm.sections import (
@@ -43,6 +45,7 @@ from swarm.sections import (
 )
 
 MAX_BYTES = 65_536
+KEPT = 60  # epochs for which a peer's commitments are remembered by those who audit it
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
 
 
@@ -74,6 +77,7 @@ class Recipe(Section):
         if self.sharing.own + self.sharing.foreign < 1:
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
         self._provable()
+        self._judgeable()
         longest = max(self.answer.max_tokens, self.critique.max_tokens, self.resolve.max_tokens)
         if longest >= self.model.max_length:
             raise ValueError(f"max_tokens of a stage is {longest}; it must be below model.max_length = {self.model.max_length}")
@@ -91,6 +95,28 @@ class Recipe(Section):
             raise ValueError(f"proof.grace is {proof.grace}; it must be at least half of proof.epoch = {proof.epoch}")
         if proof.stake < 100 * proof.steps * proof.gain:
             raise ValueError(f"proof.stake is {proof.stake}; it must be at least 100 x steps x gain = {100 * proof.steps * proof.gain:g}")
+
+    def _judgeable(self) -> None:
+        judged = [task.name for task in self.tasks if task.judged]
+        if not judged:
+            return
+        if not self.has_market:
+            raise ValueError(f"task {judged[0]} is judged, and there is no market to judge it: set judge.profile, and proof.profile = pinned")
+        if not self.judge.opens:
+            raise ValueError(f"task {judged[0]} is judged, and judge.opens is 0: no market would ever be opened about an answer")
+        if self.sharing.join == "mixed":
+            raise ValueError("sharing.join = mixed puts own answers into foreign groups, and nobody judges those; take groups with a judged task")
+        pace = PROFILES[self.judge.profile]
+        wait = 2 * (pace.whole / 1000 + pace.rounds * (self.proof.epoch + self.proof.beacon))
+        if wait > KEPT * self.proof.epoch:
+            least = math.ceil(2 * pace.whole / 1000 / (KEPT - 4 * pace.rounds))
+            what = f"answers may wait {wait:.0f} s for a verdict ({self.judge.profile}), and records of their rounds are kept for {KEPT} epochs"
+            raise ValueError(f"{what}: set proof.epoch to {least} or more")
+
+    @property
+    def has_judged(self) -> bool:
+        """Whether rewards of some task come from verdicts."""
+        return any(task.judged for task in self.tasks)
 
     @property
     def has_market(self) -> bool:

@@ -41,6 +41,7 @@ class Model(Section):
 class BaseTask(Section):
     name: Name = Field(description="The task's name in tables and in summary.json.")
     weight: float = Field(1.0, gt=0, le=1e6, description="How often it is drawn, relative to the others.")
+    judged: bool = Field(False, description="No program says which answer is better: the judge market does, and its verdicts are the rewards. A score that the task has all the same is for evaluation only.")
 
 
 class BuiltinTask(BaseTask):
@@ -75,7 +76,7 @@ class DatasetTask(BaseTask):
 
 
 class PythonTask(BaseTask):
-    """A task in a Python file of yours: `draw(seed)` and `score(question, answer)`."""
+    """A task in a Python file of yours: `draw(seed)` and `score(question, answer)`, which a judged task may leave out."""
 
     kind: Literal["python"]
     source: str = Field(max_length=200, pattern=r"^[\w./-]+\.py$", description="The file, relative to the recipe.")
@@ -216,6 +217,8 @@ class Judge(Section):
     b0: float = Field(10.0, ge=1, le=10**6, description="Liquidity of a node's markets, in credits: its subsidy is b0 x ln(number of outcomes).")
     opens: int = Field(4, ge=0, le=64, description="Markets that a node opens in a round, at most.")
     open_most: int = Field(8, ge=1, le=64, description="Markets of one operator that may be open at once.")
+    kind: Literal["P", "H"] = Field("P", description="Markets on answers to judged tasks: `H` where people sit in the panels, `P` where models do. `human` lasts longer for H.")
+    soft: float = Field(0.0, ge=0, le=0.2, description="Share of a verdict's reward that comes from the market's price, without the trades of the answer's own operator.")
     panels: int = Field(0, ge=0, le=16, description="Of the markets a node opens in a round at most so many go to a panel though a scorer could resolve them: they measure judges, and touch no reward.")
     model: str = Field("", max_length=200, pattern=rf"^({SOURCES}|)$", description="Frozen judge that votes in a node's seats, as in model.source; empty: only people vote.")
     model_digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of the judge's weights, checked before loading; needed where judge.model is set.")

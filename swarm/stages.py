@@ -7,9 +7,11 @@ is encoded under the own tokenizer with special tokens split, and is scored here
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from swarm import seeds
+from swarm.errors import TaskError
 from swarm.groups import Group, Rollout
 from swarm.recipe import Recipe
 
@@ -30,6 +32,7 @@ class Stages:
     def __init__(self, recipe: Recipe, policy: Policy, mix: Mix):
         self.recipe, self.mix, self.policy = recipe, mix, policy
         self.epoch_seed = recipe.hash  # of the round that is played; without a chain the recipe's hash stands in
+        self.verdicts: Callable[[Group], Sequence[float | None] | None] = lambda group: None  # rewards of answers that the market judged
         self.chat: Chat = policy.chat
         self.cue = self.chat.encode(recipe.critique.cue)
         self.labels = [self.chat.encode(recipe.critique.wrong), self.chat.encode(recipe.critique.right)]
@@ -67,12 +70,22 @@ class Stages:
             return ids + self.cue + self.labels[rollout.label]
         return ids + [self.policy.tokenizer.eos_token_id] if rollout.finished or not ids else ids
 
-    def rewards(self, group: Group, question: Question) -> list[float]:
+    def judged(self, group: Group) -> bool:
+        """Whether the reward of this group comes from a verdict of the judge market."""
+        return self.recipe.has_judged and self.mix.judged(self.question(group))
+
+    def rewards(self, group: Group, question: Question) -> list[float | None]:
         """One reward in [0, 1] per rollout.
 
         Answers and final answers: the task's score, 0 where the length limit cut them off. Critiques: 1 where the label agrees with the
-        task's score of the judged answer. Raises TaskError when the scorer fails.
+        task's score of the judged answer. Raises TaskError when the scorer fails. Answers to a judged task: what `verdicts` says, None for a
+        rollout that was not judged; TaskError where it says nothing, and for the other stages of such a task.
         """
+        if self.mix.judged(question):
+            found = self.verdicts(group) if group.stage == "answer" else None
+            if found is None:
+                raise TaskError(f"task {question.task}: there is no verdict on this {group.stage}", "the judge market says later what it is worth")
+            return list(found)
         if group.stage == "critique":
             right = self.is_right(question, group.answer or "")
             return [float(bool(rollout.label) == right) for rollout in group.rollouts]

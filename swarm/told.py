@@ -33,6 +33,12 @@ def stage(name: str, scored: list[Scored], seconds: float, tokens: int, journal:
     return row
 
 
+def ruled(found: list[Scored], waiting: int) -> dict[str, Any]:
+    """Answers on which the judge market came to a verdict: groups, their mean reward; and how many still wait for one."""
+    rewards = [reward for scored in found for reward in scored.rewards if reward is not None]
+    return {"verdicts": {"ruled": len(found), "reward": mean(rewards), "waiting": waiting - len(found)}}
+
+
 def learned(batch: Batch, result: StepResult, name_of: Callable[[bytes], str], me: bytes) -> dict[str, Any]:
     """What the optimizer step did, and whose groups it was."""
     by_stage: Counter[str] = Counter()

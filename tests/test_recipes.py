@@ -6,7 +6,7 @@ import pytest
 
 from swarm import recipe as recipes
 
-NAMES = ["gsm8k", "local", "own-task", "reasoning-gym", "smollm2", "specialists"]
+NAMES = ["gsm8k", "local", "open-answers", "own-task", "reasoning-gym", "smollm2", "specialists"]
 
 
 @pytest.mark.parametrize("path", recipes.shipped(), ids=lambda path: path.stem)

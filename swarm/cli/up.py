@@ -14,7 +14,7 @@ from swarm.ui import tracker
 
 Peers = Annotated[int | None, typer.Option(envvar="SWARM_PEERS", min=1, max=64, help="Peers on this machine; the recipe says otherwise.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="A recipe's name or file, and settings such as learn.lr=1e-5.")]
-Alone = Annotated[bool, typer.Option("--alone/--no-alone", help="Afterwards train one peer alone with the same seed and CPU time, to compare.")]
+Alone = Annotated[bool, typer.Option("--alone/--no-alone", help="Afterwards train one peer alone, same seed and CPU time (not with verdicts).")]
 
 
 def up(

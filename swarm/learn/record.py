@@ -1,7 +1,8 @@
 """What a step was trained on, as a blob: enough to build the batch again from own and foreign blobs (design.md section 6).
 
 Canonical msgpack `[version, round, epoch seed, own, sources, trained, left out]`: `own` are the digests of the round's own stage
-blobs by stage; a source is a foreign blob with the signed shelf that vouches for it; `trained` lists, in training order, whose
+blobs by stage; a source is a foreign blob with the signed shelf that vouches for it, or an own one of an earlier round, whose answers
+had to wait for their verdict (its own step record vouches for that); `trained` lists, in training order, whose
 group of which blob it was and every rollout's digest, reward (nil: dropped) and advantage; `left out` are own groups that were
 not trained on, and why. Reading is bounded by the recipe.
 """
@@ -32,7 +33,7 @@ _NAN = struct.pack(">d", math.nan)
 
 @dataclass(frozen=True)
 class Source:
-    """A foreign blob: whose, of which stage and round, its digest, and the signed shelf (wire bytes) that names it."""
+    """A blob of another peer or an earlier round: whose, of which stage and round, its digest, and the signed shelf (wire bytes; none for own)."""
 
     author: bytes
     operator: bytes
@@ -94,7 +95,7 @@ def max_bytes(recipe: Recipe) -> int:
     """Largest record under a recipe."""
     sharing, size = recipe.sharing, recipe.learn.group_size
     made = recipe.answer.questions + recipe.critique.groups + recipe.resolve.groups
-    return 1024 + sharing.foreign * (Shelf.MAX_BYTES + 160) + (sharing.own + sharing.foreign) * (80 + 56 * size) + 64 * made
+    return 1024 + 160 * sharing.own + sharing.foreign * (Shelf.MAX_BYTES + 160) + (sharing.own + sharing.foreign) * (80 + 56 * size) + 64 * made
 
 
 def of_batch(

@@ -24,9 +24,12 @@ LEAST = 1e-9  # of the probability that no answer has
 
 
 def evidence(stages: Stages, question: Question, answers: Sequence[str]) -> tuple[float, ...] | None:
-    """Nats per answer, and for none of them last; None where a log-probability is not finite."""
-    prompted, empty = (_logprobs(stages, asked, answers) for asked in (question, replace(question, prompt="")))
-    return trader.log_odds([*prompted, _left(prompted)], [*empty, _left(empty)])
+    """Nats per answer; an empty one at the end is `none of these`. None where a log-probability is not finite."""
+    given = [answer for answer in answers if answer]
+    prompted, empty = (_logprobs(stages, asked, given) for asked in (question, replace(question, prompt="")))
+    if len(given) < len(answers):
+        prompted, empty = [*prompted, _left(prompted)], [*empty, _left(empty)]
+    return trader.log_odds(prompted, empty)
 
 
 def _left(logprobs: Sequence[float]) -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 NONE = "none of these"
 SHOWN = 3  # different answers
+JUDGED = 8  # of a judged task: an answer that is not shown gets no reward
 LABEL = 200  # characters
 _QUESTION, _LABEL = Text(QUESTION, lines=True), Text(LABEL)
 
@@ -37,22 +38,26 @@ def place_of(nonce: int) -> tuple[int, int, int]:
     return nonce >> 31, nonce >> 15 & 0xFFFF, (nonce & 0x7FFF) - 1
 
 
-def opening(group: Group, question: Question, operator: bytes, t: int, b0: int, scorer: bytes) -> tuple[Open, tuple[str, ...]] | None:
+def opening(
+    group: Group, question: Question, operator: bytes, t: int, b0: int, scorer: bytes, judged: str | None = None
+) -> tuple[Open, tuple[str, ...]] | None:
     """The market about an own group of answers, with the full text of every outcome; None where all answers are one, or cannot be shown.
 
-    `t` is milliseconds, `b0` wei, `scorer` the recipe's hash (32 bytes).
+    `t` is milliseconds, `b0` wei, `scorer` the recipe's hash (32 bytes). `judged` is the kind, P or H, of a market on a judged task: there
+    the panel has the last word, and an answer is the best one or not; `none of these` is no outcome.
     """
     frequent = Counter(rollout.text for rollout in group.rollouts if rollout.finished and rollout.text.strip())
-    answers = [text for text, _ in sorted(frequent.items(), key=lambda item: (-item[1], item[0]))][:SHOWN]
+    answers = [text for text, _ in sorted(frequent.items(), key=lambda item: (-item[1], item[0]))][: JUDGED if judged else SHOWN]
     labels = [label(text) for text in answers]
     if len(answers) < 2 or len({*labels, NONE}) <= len(labels) or not all(_shows(_LABEL, text) for text in labels):
         return None
     if not _shows(_QUESTION, question.prompt):
         return None
     outcomes = [(label, hashlib.sha256(text.encode()).digest(), (operator,)) for label, text in zip(labels, answers, strict=True)]
-    nonce = nonce_of(group.round, group.index, group.specialty)
-    said = Open(actor=operator, t=t, nonce=nonce, kind="V", question=question.prompt, outcomes=(*outcomes, (NONE, b"", ())), b0=b0, scorer=scorer)
-    return said, (*answers, "")
+    said = dict(actor=operator, t=t, nonce=nonce_of(group.round, group.index, group.specialty), question=question.prompt, b0=b0)
+    if judged:
+        return Open(**said, kind=judged, outcomes=tuple(outcomes)), tuple(answers)
+    return Open(**said, kind="V", outcomes=(*outcomes, (NONE, b"", ())), scorer=scorer), (*answers, "")
 
 
 def label(text: str) -> str:

@@ -143,10 +143,14 @@ class Room:
         with self._lock:
             yield self._tape.state
 
+    def opening(self, market: bytes) -> pages.Opening | None:
+        """The page that opened a market."""
+        with self._lock:
+            return self._tape.opening(market)
+
     def texts(self, market: bytes) -> tuple[Open, tuple[str, ...]] | None:
         """What a market is about: its opening with the full text of every outcome ("" for one without)."""
-        with self._lock:
-            opening = self._tape.opening(market)
+        opening = self.opening(market)
         return (opening.open.event, opening.texts) if opening is not None else None
 
     def sent(self, id: bytes) -> Sent | None:

@@ -46,22 +46,36 @@ class Trading:
     _spent: int = 0
     _staked: bool = False
 
-    def ask(self, groups: Iterable[Group]) -> None:
-        """A round's own answers are there: open markets about some of them."""
+    def ask(self, groups: Iterable[Group]) -> list[int]:
+        """A round's own answers are there: open markets about some of them. Returns the places of those in `groups`."""
         self._spent = 0
         room = min(self.rules.opens, self.rules.open_most - self._running() - self.room.reserved)
-        for group in groups:
-            if room <= 0:
-                return
-            said = questions.opening(group, self.stages.question(group), self.operator, self.room.now(), self._b0, self.stages.recipe.hash)
+        asked: list[int] = []
+        for place, group in enumerate(groups):
+            if len(asked) >= room:
+                break
+            said = self._opening(group)
             if said is None or not self._affords(len(said[1])):
                 continue
             try:
                 self.room.open(*said)
-                room -= 1
+                asked.append(place)
             except Refused as why:
                 self.room.say(f"judge market: no market was opened: {why.sentence}")
-                return
+                break
+        return asked
+
+    def _opening(self, group: Group) -> tuple[events.Open, tuple[str, ...]] | None:
+        """The market about a group of own answers: of kind V where the task has a scorer."""
+        question = self.stages.question(group)
+        judged = self.rules.kind if self.stages.mix.judged(question) else None
+        return questions.opening(group, question, self.operator, self.room.now(), self._b0, self.stages.recipe.hash, judged)
+
+    @property
+    def can_open(self) -> bool:
+        """Whether a market could be opened now: fewer than may be are running, and its cost is there."""
+        self.room.require_alive()
+        return self._running() + self.room.reserved < self.rules.open_most and self._affords(2)
 
     def look(self) -> None:
         """Between two stages: stake once, bid in markets that are open, learn from those that ended, claim what they pay."""
@@ -90,7 +104,7 @@ class Trading:
         question = self.scorer.question(said[0]) if said is not None else None
         if said is None or question is None:
             return  # about no question of this swarm: nothing is known of it
-        found = beliefs.evidence(self.stages, question, said[1][:-1])
+        found = beliefs.evidence(self.stages, question, said[1])
         if found is None:
             return
         prices = tuple(price / WAD for price in lmsr.prices(offer.liabilities, offer.b))

@@ -30,6 +30,7 @@ from swarm.names import name_of
 from swarm.proof import coherence
 from swarm.proof import epoch as epochs
 from swarm.proof import leaf as leaves
+from swarm.proof.judged import Judgements
 from swarm.proof.recorder import Recorder
 from swarm.proof.replayer import ReplayerProcess
 from swarm.proof.worker import CANNOT, FAULT, OK, write_job
@@ -131,6 +132,7 @@ class Desk:
         self.folder, self.recipe, self.recorder, self.replayer, self.network = folder, recipe, recorder, replayer, network
         self.state_bytes, self.usable_seeds, self.now, self.say = state_bytes, usable_seeds, now, say
         self.limits = Limits.of(recipe)
+        self.judgements = Judgements(recipe, self.limits)
         self.audit_cpu_s = 0.0
         self._closing = threading.Event()
         self._bench = threading.Lock()  # the replayer does one job at a time
@@ -231,7 +233,9 @@ class Desk:
         for digest in {step.state, *step.blobs}:
             os.link(store.folder / digest.hex(), folder / digest.hex())
         seeds = [seed.hex() for seed in self.usable_seeds(rehearsal.epoch)]
-        write_job(folder, [step.leaf], states=[step.state.hex()], seeds=seeds, operator=recorder.operator.hex())
+        record = batches.unpack(store.get(step.leaf.batch), self.recipe)
+        verdicts = self.judgements.rows(step.leaf, record, lambda digest: (folder / digest.hex()).read_bytes())
+        write_job(folder, [step.leaf], states=[step.state.hex()], seeds=seeds, operator=recorder.operator.hex(), verdicts=verdicts)
         told = self._replayed("replay", folder, self.now() + self.recipe.proof.audit) or {}
         shutil.rmtree(folder)
         rehearsal.what = told.get("what", "the replay did not end in time")
@@ -275,6 +279,7 @@ class Desk:
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")
         learned = [(epoch.leaves[step], epoch.states[step]) for step in audit.drawn if epoch.leaves[step].kind == leaves.LEARN]
+        verdicts: list[Any] = []
         with ThreadPoolExecutor(FETCHES, "fetch") as threads:
             for leaf, state in learned:
                 audit.step = leaf.step
@@ -284,9 +289,13 @@ class Desk:
                 wanted.append((state, self.state_bytes))
                 for done in [threads.submit(self._fetch, audit, digest, limit, folder) for digest, limit in dict(wanted).items()]:
                     done.result()
+                fetch = lambda digest, limit: self._fetch(audit, digest, limit, folder)  # noqa: E731
+                self.judgements.require_sampled(this, record, [epoch, *earlier], fetch)
+                verdicts += self.judgements.rows(leaf, record, lambda digest: (folder / digest.hex()).read_bytes())
         audit.step = 0
         seeds = [seed.hex() for seed in self.usable_seeds(this.epoch)]
-        write_job(folder, [leaf for leaf, _ in learned], states=[state.hex() for _, state in learned], seeds=seeds, operator=this.operator.hex())
+        states, operator = [state.hex() for _, state in learned], this.operator.hex()
+        write_job(folder, [leaf for leaf, _ in learned], states=states, seeds=seeds, operator=operator, verdicts=verdicts)
 
     def _fetch(self, audit: Audit, digest: bytes, limit: int, folder: Path) -> bytes:
         """One blob from the prover or from whoever serves it, tried until the deadline; written into `folder` and served on."""

@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from swarm import records, seeds
@@ -25,6 +26,7 @@ from swarm.learn.batch import Scored
 from swarm.learn.record import BatchRecord, Source, Trained
 from swarm.learn.root import state_root
 from swarm.proof import leaf as leaves
+from swarm.proof.judged import Judged, Place
 from swarm.proof.leaf import Leaf
 from swarm.proof.units import sizes, units
 
@@ -45,6 +47,10 @@ class Fault(Exception):
         self.where, self.what = where, what
 
 
+class Unjudged(Exception):
+    """Rewards follow from a verdict that is not known here: nothing can be said of the step."""
+
+
 @dataclass(frozen=True)
 class Replayed:
     """A step that was done again and came out the same. `gradient` is the root that only doing it yields."""
@@ -60,13 +66,25 @@ class Replayer:
         self.stages, self.trainee, self.recipe = stages, trainee, stages.recipe
         self.limits = Limits.of(stages.recipe)
         self._sizes = sizes(trainee.policy.model)
+        self._operator: bytes = b""
+        self._verdicts: Mapping[Place, Judged] = {}
+        stages.verdicts = lambda group: self._judged(group).rewards
 
-    def replay(self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes], operator: bytes) -> Replayed:
+    def replay(
+        self,
+        leaf: Leaf,
+        packed: bytes,
+        blobs: Blobs,
+        usable_seeds: Collection[bytes],
+        operator: bytes,
+        verdicts: Mapping[Place, Judged] = MappingProxyType({}),
+    ) -> Replayed:
         """Do one step again. `packed` is the state before it, `usable_seeds` are the epoch seeds it may have used, `operator` (20 bytes) is
-        its author's: another operator's noise is another.
+        its author's: another operator's noise is another. `verdicts` are those on the answers that it was trained on, where they were final then.
 
-        Raises Fault where the record does not hold.
+        Raises Fault where the record does not hold, Unjudged where a verdict is missing.
         """
+        self._operator, self._verdicts = operator, verdicts
         begun = time.process_time()
         if leaf.kind != leaves.LEARN:
             return Replayed(bytes(32), 0.0)  # a restore: earlier and later leaves vouch for both roots
@@ -160,7 +178,7 @@ class Replayer:
             rewards = self.stages.rewards(scored.group, self.stages.question(scored.group))
         except TaskError as error:
             raise Fault("rewards", f"the scorer failed: {error}") from None
-        again = dataclasses.replace(scored, rewards=tuple(map(float, rewards)))
+        again = dataclasses.replace(scored, rewards=tuple(None if reward is None else float(reward) for reward in rewards))
         return again if scored.author == leaf.peer else self.stages.checked(again, Counter())
 
     def _scored(
@@ -179,13 +197,16 @@ class Replayer:
         return Scored(group, tuple(reward for _, reward, _ in trained.rollouts), operator, author)
 
     def _foreign(self, leaf: Leaf, source: Source, blobs: Blobs) -> list[Group]:
-        """The groups of a foreign blob: signed for by its author, for this round, fresh when they were used."""
-        try:
-            shelf = records.read(source.shelf, leaf.swarm, leaf.time, kind=records.Shelf)
+        """The groups of a foreign blob: signed for by its author, for this round, fresh when they were used; or of an own earlier one."""
+        if source.author == leaf.peer:
+            return self._earlier(leaf, source, blobs)
+        judged = [int(each.opened) for (author, round, _), each in self._verdicts.items() if (author, round) == (source.author, source.round)]
+        try:  # answers that waited for a verdict were announced when their market was opened
+            shelf = records.read(source.shelf, leaf.swarm, min([leaf.time, *judged]), kind=records.Shelf)
         except Refused as error:
             raise Fault("foreign", f"a foreign blob of round {leaf.round} is not vouched for: {error.reason}") from None
         named = any((e.stage, e.round, e.digest) == (source.stage, source.round, source.digest) for e in shelf.entries)
-        if (shelf.peer, shelf.operator) != (source.author, source.operator) or source.author == leaf.peer or not named:
+        if (shelf.peer, shelf.operator) != (source.author, source.operator) or not named:
             raise Fault("foreign", f"a foreign blob of round {leaf.round} is not the one that its author signed for")
         if source.round <= shelf.round - self.recipe.sharing.freshness:
             raise Fault("foreign", f"a foreign blob of round {leaf.round} was stale when it was announced")
@@ -194,25 +215,55 @@ class Replayer:
             raise Fault("foreign", f"a foreign blob of round {leaf.round} is of another round or stage")
         return groups
 
+    def _earlier(self, leaf: Leaf, source: Source, blobs: Blobs) -> list[Group]:
+        """Own answers of an earlier round, which had to wait for their verdict. That they were sampled then is what that round's record says."""
+        said, round, _, groups = self._unpack(blobs(source.digest), leaf.peer)
+        there = (said, round, source.operator, len(source.shelf))
+        if there != (source.stage, source.round, self._operator, 4) or said != "answer" or round >= leaf.round:
+            raise Fault("own blobs", f"an own blob of an earlier round is not what the record of round {leaf.round} says")
+        return groups
+
+    def _is_judged(self, group: Group) -> bool:
+        try:
+            return self.stages.judged(group)
+        except TaskError as error:
+            raise Fault("question", str(error)) from None
+
+    def _judged(self, group: Group) -> Judged:
+        try:
+            return self._verdicts[group.asker, group.round, group.index]
+        except KeyError:
+            raise Unjudged(f"no verdict on answer {group.index} of its author's round {group.round} was final here when the step was taken") from None
+
     def _rules(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], scored: list[Scored]) -> None:
         """The choice obeys the recipe: quotas, no group twice, no own group that could have been trained on left out without need."""
         sharing = self.recipe.sharing
         mine = [(t.stage, t.place) for t in record.trained if t.source < 0]
-        theirs = [(t.source, t.place) for t in record.trained if t.source >= 0]
-        if len(mine) > sharing.own or len(theirs) > sharing.foreign or len(set(mine)) != len(mine) or len(set(theirs)) != len(theirs):
-            raise Fault("selection", f"round {leaf.round} trains on {len(mine)} own and {len(theirs)} foreign groups")
+        others = [(t.source, t.place) for t in record.trained if t.source >= 0]
+        waited = [(source, place) for source, place in others if record.sources[source].author == leaf.peer]
+        theirs = [each for each in others if each not in waited]
+        self._require_waited(leaf, record, scored)
+        twice = any(len(set(places)) != len(places) for places in (mine, waited, theirs))
+        if len(mine) + len(waited) > sharing.own or len(theirs) > sharing.foreign or twice:
+            raise Fault("selection", f"round {leaf.round} trains on {len(mine) + len(waited)} own and {len(theirs)} foreign groups")
         usable = [
             (stage, place)
             for stage, groups in own.items()
             for place, group in enumerate(groups)
-            if self._rewarded(Scored(group, (), b"", leaf.peer), leaf).has_advantage
+            if not self._is_judged(group) and self._rewarded(Scored(group, (), b"", leaf.peer), leaf).has_advantage
         ]
-        if len(mine) != min(sharing.own, len(usable)):
+        if len(mine) + len(waited) < min(sharing.own, len(usable) + len(waited)):
             raise Fault("selection", f"round {leaf.round} trains on {len(mine)} of {len(usable)} usable own groups")
         operators = Counter(s.operator for s in scored if s.author != leaf.peer)
         most = max(1, int(sharing.operator_share * len(scored) + 1e-9))
         if operators and max(operators.values()) > most:
             raise Fault("selection", f"round {leaf.round} takes more than its share from one operator")
+
+    def _require_waited(self, leaf: Leaf, record: BatchRecord, scored: list[Scored]) -> None:
+        """Own groups of earlier rounds are there because they waited for a verdict, and only those of earlier rounds have one."""
+        for trained, each in zip(record.trained, scored, strict=True):
+            if each.author == leaf.peer and (trained.source >= 0) != self._is_judged(each.group):
+                raise Fault("selection", f"round {leaf.round} trains on own answers of another round than their verdict allows")
 
     def _step(self, leaf: Leaf, scored: list[Scored]) -> StepResult:
         groups: list[TrainGroup] = [self.stages.for_training(each, leaf.peer) for each in scored]

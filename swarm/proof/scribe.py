@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from swarm.groups import Group
 from swarm.learn import state
 from swarm.learn.record import BatchRecord, Source, digest_of, of_batch
-from swarm.network.pool import Pool, Shared
 from swarm.proof import leaf as leaves
 from swarm.proof.leaf import Leaf
 from swarm.proof.recorder import Recorder, Step
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from swarm.learn.batch import Batch
     from swarm.learn.step import StepResult
     from swarm.trainee import Trainee
+
+
+Found = tuple[Source, int, list[bytes]]  # where a group lies: its source, its place there, and the blobs that show it
 
 
 @dataclass
@@ -35,8 +37,8 @@ class _Round:
     places: dict[int, tuple[str, int]] = field(default_factory=dict)  # id(own group) -> (stage, place in its blob)
     held: list[list[Group]] = field(default_factory=list)  # keeps the groups alive, so that their ids stay theirs
     sampled: int = 0
+    kept: list[bytes] = field(default_factory=list)  # digests of blobs that others will ask for, to audit this step
     record: BatchRecord | None = None
-    sources: list[bytes] = field(default_factory=list)
     result: StepResult | None = None
 
 
@@ -73,15 +75,14 @@ class Scribe:
             this.held.append(groups)
             this.sampled += sum(len(rollout.ids) for group in groups for rollout in group.rollouts)
 
-    def stepped(self, batch: Batch, result: StepResult, shared: dict[int, Shared], pool: Pool, epoch_seed: bytes) -> None:
-        """The optimizer step was taken; `shared` tells by `id(group)` which foreign groups came from where."""
+    def stepped(self, batch: Batch, result: StepResult, source: Callable[[Group], Found | None], epoch_seed: bytes) -> None:
+        """The optimizer step was taken; `source(group)` says where a group lies that is not of the round's own blobs."""
         this, sources = self._now, {}
         for scored in batch.groups:
-            one = shared.get(id(scored.group))
-            if one is not None:
-                blob, shelf, place = pool.source(one)
-                this.sources.append(self._keep(blob))
-                sources[id(scored.group)] = (Source(one.author, one.operator, one.group.stage, one.round, this.sources[-1], shelf), place)
+            if (found := source(scored.group)) is not None:
+                origin, place, blobs = found
+                this.kept += [self._keep(blob) for blob in blobs]
+                sources[id(scored.group)] = (origin, place)
         this.record = of_batch(this.number, epoch_seed, batch, result.advantages, this.own, this.places, sources)
         this.result = result
 
@@ -90,7 +91,7 @@ class Scribe:
         this, recorder = self._now, self.recorder
         assert this.record is not None and this.result is not None
         packed_record = this.record.pack()
-        blobs = [recorder.store.put(packed_record), *this.record.digests]
+        blobs = list(dict.fromkeys([recorder.store.put(packed_record), *this.record.digests, *this.kept]))
         root, _ = self._head = self._look()
         none, weights = bytes(32), self._sizes
         leaf = Leaf(

@@ -3,7 +3,7 @@
 It reads one job a line from stdin and answers one JSON line on stdout; jobs name files, never code. It has a model and tasks of its
 own, runs at lower priority, opens no socket and holds no key. Its first line tells the machine's determinism class.
 
-    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator; blobs by digest beside it -> verdict
+    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator, verdicts; blobs by digest beside it -> verdict
     {"do": "open", "folder": F}     F/job.json: the way from a stored state to a drawn one       -> F/<digest of the state>
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from swarm.keys import keccak
+from swarm.proof import judged
 from swarm.proof.leaf import Leaf, leaf_of
 
 if TYPE_CHECKING:
@@ -48,21 +49,24 @@ def main(folder: Path) -> None:
 
 def replay(replayer: Replayer, folder: Path) -> dict[str, Any]:
     """Replay the steps of a job. The answer's `value` is keccak256 over the gradient roots in the order given."""
-    from swarm.proof.replay import Fault
+    from swarm.proof.replay import Fault, Unjudged
 
     job = json.loads((folder / JOB).read_bytes())
     seeds = {bytes.fromhex(seed) for seed in job["seeds"]}
     operator = bytes.fromhex(job["operator"])
+    verdicts = dict(map(judged.of_row, job.get("verdicts", [])))
     gradients, cpu_s, blobs = [], 0.0, _reader(folder)
     for at, (leaf, state) in enumerate(zip(_leaves(job), job["states"], strict=True)):
         begun = time.process_time()
         try:
-            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds, operator)
+            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds, operator, verdicts)
         except Fault as fault:
             spent = round(cpu_s + time.process_time() - begun, 3)
             return {"verdict": FAULT, "step": leaf.step, "at": at, "where": fault.where, "what": fault.what, "cpu_s": spent}
         except FileNotFoundError as error:
             return {"verdict": CANNOT, "step": leaf.step, "at": at, "where": "data", "what": f"blob {Path(error.filename).name[:16]} is missing"}
+        except Unjudged as why:
+            return {"verdict": CANNOT, "step": leaf.step, "at": at, "where": "verdict", "what": str(why), "cpu_s": round(cpu_s, 3)}
         gradients.append(done.gradient)
         cpu_s += done.cpu_s
     return {"verdict": OK, "value": keccak(*gradients).hex(), "gradients": [g.hex() for g in gradients], "cpu_s": round(cpu_s, 3)}

@@ -34,16 +34,23 @@ class Asked(NamedTuple):
 
 
 class File:
-    """A user's Python file: `draw(seed: bytes) -> (prompt, reference)`, `score(question, answer) -> float`, maybe `gold(question) -> str`."""
+    """A user's Python file: `draw(seed: bytes) -> (prompt, reference)`, `score(question, answer) -> float`, maybe `gold(question) -> str`.
 
-    def __init__(self, source: str, filename: str, locked: bool):
+    A `judged` one may leave `score` out.
+    """
+
+    def __init__(self, source: str, filename: str, locked: bool, judged: bool = False):
         module = types.ModuleType("task")
         sys.modules["task"] = module
         exec(compile(source, filename, "exec"), module.__dict__)
-        for name in ("draw", "score"):
+        for name in ("draw",) if judged else ("draw", "score"):
             if not callable(getattr(module, name, None)):
                 raise TypeError(f"{filename} has no function `{name}`")
         self._module = module
+
+    @property
+    def scored(self) -> bool:
+        return callable(getattr(self._module, "score", None))
 
     def draw(self, seed: bytes) -> tuple[str, str, Asked]:
         question = Asked(*self._module.draw(seed))
@@ -120,6 +127,8 @@ class Cell:
             case "open":
                 return self._open(request["task"], request["kind"], request["subject"])
         task = self._tasks[request["task"]]
+        if request["do"] == "scored":
+            return {"scored": task.scored}
         prompt, reference, entry = self._draws[request["task"]](bytes.fromhex(request["seed"]))
         match request["do"]:
             case "draw":

@@ -17,7 +17,7 @@ from swarm.recipe import Recipe
 from swarm.sections import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, VerifiersTask
 from swarm.tasks import task as tasks
 from swarm.tasks.builtin import Builtin
-from swarm.tasks.sandbox import Child
+from swarm.tasks.sandbox import Child, Sandbox
 from swarm.tasks.task import Question, Task
 
 FEW = "a task needs more than a handful of different questions"
@@ -38,10 +38,14 @@ class Mix:
         self.notes: list[str] = []
         self.tasks: dict[str, Task] = {}
         self._weights = list(itertools.accumulate(task.weight for task in recipe.tasks))
+        self._judged = {task.name for task in recipe.tasks if task.judged}
+        self._unscored: set[str] = set()
         gym = Child(must=False)
         try:
             for spec in recipe.tasks:
-                self.tasks[spec.name] = _open(spec, allow_code, trusted, folder or Path(), gym, self.notes)
+                task = self.tasks[spec.name] = _open(spec, allow_code, trusted, folder or Path(), gym, self.notes)
+                if spec.judged and isinstance(spec, PythonTask) and isinstance(task, Sandbox) and not task.scored:
+                    self._unscored.add(spec.name)
         except BaseException:
             self.close()
             raise
@@ -59,8 +63,21 @@ class Mix:
 
     def check(self) -> None:
         """Every task's self-check on gold answers. Raises TaskError naming the task."""
-        for task in self.tasks.values():
-            tasks.check(task)
+        for name, task in self.tasks.items():
+            tasks.check(task, scored=self.scored(name))
+
+    def judged(self, question: Question) -> bool:
+        """Whether the judge market, and no scorer, says what an answer to this question is worth."""
+        return question.task in self._judged
+
+    @property
+    def all_judged(self) -> bool:
+        """Whether every task is judged."""
+        return self._judged == self.tasks.keys()
+
+    def scored(self, name: str) -> bool:
+        """Whether a task has a scorer: only a judged one may have none."""
+        return name not in self._unscored
 
     def question(self, seed: bytes, specialty: int = -1) -> Question:
         """The training question of a 32-byte seed: task by weight (or task number `specialty`), redrawn until not held out."""
@@ -72,8 +89,8 @@ class Mix:
         raise TaskError(f"task {task.name}: {REDRAWS} draws gave only held-out questions", FEW)
 
     def heldout(self, n: int) -> dict[str, list[Question]]:
-        """Up to `n` held-out questions per task with distinct prompts; fewer where a task has no more. Same for everyone."""
-        return {name: self._heldout(task, n) for name, task in self.tasks.items()}
+        """Up to `n` held-out questions per task that has a scorer, with distinct prompts; fewer where a task has no more. Same for everyone."""
+        return {name: self._heldout(task, n) for name, task in self.tasks.items() if self.scored(name)}
 
     def score(self, question: Question, answer: str) -> float:
         """Grade in [0, 1]. Raises TaskError when the scorer itself fails: the caller drops the group and counts it."""

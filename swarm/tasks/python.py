@@ -1,4 +1,4 @@
-"""A task in one Python file of yours: `draw(seed)`, `score(question, answer)` and, if need be, `gold(question)`.
+"""A task in one Python file of yours: `draw(seed)`, `score(question, answer)` and, if need be, `gold(question)`; a judged one may have no score.
 
 The file runs in a sandbox (`sandbox.py`): it cannot read other files, reach the network or write, and it may use whatever packages
 are installed. On join, when the recipe came from somebody else, it runs only if its SHA-256 was named with
@@ -24,7 +24,8 @@ def open_python(spec: PythonTask, folder: Path, allow_code: str | None, trusted:
         what = f"task {spec.name}: the recipe wants to run a Python file ({spec.source}, SHA-256 {digest or 'not given'})"
         raise Refused("code", what, f"read the file first; then pass --allow-code {digest}" if digest else "ask for a recipe that names its digest")
     source = _read(spec, folder, trusted)
-    task = Sandbox(spec.name, "file", {"source": source, "filename": Path(spec.source).name}, Child(must=not trusted))
+    subject = {"source": source, "filename": Path(spec.source).name, "judged": spec.judged}
+    task = Sandbox(spec.name, "file", subject, Child(must=not trusted))
     if task.child.unlocked:
         notes.append(f"task {spec.name}: no sandbox here ({task.child.unlocked}); your own file runs without, so never `eval` an answer in it")
     return task

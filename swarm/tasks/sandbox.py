@@ -194,6 +194,11 @@ class Sandbox:
             raise TaskError(f"task {self.name}: a gold answer is {type(gold).__name__} instead of text", "mend the task's gold")
         return gold
 
+    @property
+    def scored(self) -> bool:
+        """Whether a user's file can grade answers at all."""
+        return self.child.ask({"do": "scored", "task": self.name}, DRAW).get("scored") is True
+
     def close(self) -> None:
         """End the child process."""
         self.child.close()

@@ -74,13 +74,15 @@ def grade(task: str, value: Any) -> float:
     return float(min(1, max(0, value)))
 
 
-def check(task: Task, questions: int = CHECKS) -> None:
-    """Self-check: the same seed gives the same question, and every gold answer scores 1. Raises TaskError."""
+def check(task: Task, questions: int = CHECKS, scored: bool = True) -> None:
+    """Self-check: the same seed gives the same question, and every gold answer scores 1 (not of a task without a scorer). Raises TaskError."""
     for index in range(questions):
         seed = derive("task check", task.name, index)
         question = task.draw(seed)
         if task.draw(seed) != question:
             raise TaskError(f"task {task.name}: the same seed gave two questions", "draw must depend on its seed alone")
+        if not scored:
+            continue
         gold = task.gold(question)
         score = task.score(question, gold or "")
         if gold is not None and score < 1:
