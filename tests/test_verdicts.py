@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from courts import address
-from markets import DOMAIN, START, Fair, FakeFacts, account, sign
+from markets import DOMAIN, NAMES, START, Fair, FakeFacts, account, sign
 from proofs import a_recorded_node, a_replayer, hand_over, packed_before
 
 from judge import events, scores
@@ -40,15 +40,14 @@ def ruled_by(choices, group, kind="H", nonce_round=3):
     facts = FakeFacts()
     facts.people("host", "ann", "ben", "cleo", "dan")
     facts.beacons(0, 90_000)
-    fair = Fair(facts)
+    fair = Fair(facts, choice=lambda one, name: choices[name])
     fair.tape.play(START + 1)
     for name in ("ann", "ben", "cleo", "dan"):
         fair.add(account(sign(events.Stake, name, START + 1, amount=100 * CREDIT)))
     shown = dataclasses.replace(group, round=nonce_round)
     said, texts = opening(shown, QUESTION, address("host"), START + 1000, 10 * CREDIT, b"", judged=kind)
     page = fair.add(opened(said, texts))
-    chosen = {address(name): choice for name, choice in choices.items()}
-    judge_by(fair, page.market, chosen)
+    fair.run(START + 80_000, "host", {}, silent=tuple(name for name in NAMES if name not in choices))
     room = SimpleNamespace(reading=lambda: contextlib.nullcontext(fair.tape.state), opening=fair.tape.opening)
     return Verdicts(room, lambda asked: QUESTION), fair.market(page.market)
 
@@ -58,18 +57,6 @@ def opened(said, texts):
 
     entry = events.write(said, DOMAIN, key("host")[0])
     return pages.opening(entry, sign(events.Fund, "host", said.t, market=said.market(DOMAIN)), texts, DOMAIN)
-
-
-def judge_by(fair, market, chosen):
-    import markets
-
-    plain = markets.commit, markets.reveal
-    try:
-        markets.commit = lambda one, name: plain[0](one, name, chosen.get(address(name), 255))
-        markets.reveal = lambda one, name: plain[1](one, name, chosen.get(address(name), 255))
-        fair.run(START + 80_000, "host", {}, silent=tuple(name for name in markets.NAMES if address(name) not in chosen))
-    finally:
-        markets.commit, markets.reveal = plain
 
 
 def test_a_verdict_is_the_reward_of_the_answers_that_it_is_about():
