@@ -22,6 +22,7 @@ REASONS = (
     "seat",  # the actor holds no seat here
     "mismatch",  # a reveal, seed or proof that does not fit what was committed
     "duplicate",  # it was taken before
+    "late",  # its place lies in a part of the log that is closed
 )
 
 

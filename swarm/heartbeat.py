@@ -79,6 +79,7 @@ class Judged(_Part):
     bids: int = 0
     credits: float = Field(0.0, description="free ones")
     stake: float = Field(0.0, description="credits staked")
+    final: int = Field(-1, description="newest epoch whose root is final on the chain and the same here; -1: none")
     trouble: str = Field("", max_length=400, description="why markets wait")
 
 

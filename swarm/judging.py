@@ -50,7 +50,7 @@ class Judging:
         told = self.room.told
         judged.open, judged.settled, judged.hosted, judged.traded = told.open, told.settled, told.hosted, told.traded
         judged.bids, judged.credits, judged.stake = self.trading.bids, told.free / CREDIT, told.stake / CREDIT
-        judged.trouble = told.trouble[:400]
+        judged.trouble, judged.final = (told.trouble or told.dissent)[:400], told.final
 
     def attach(self, node: Node, proving: Proving) -> None:
         """From now on the node opens markets, bids, and learns from verdicts where its recipe says so; its audits know of verdicts."""

@@ -16,6 +16,7 @@ from swarm.market import page as pages
 from swarm.market.facts import Beacon, Entered, Facts, Minted, domain_of, round_seed
 from swarm.market.page import Account, Opening, Page, Phase
 from swarm.market.tape import Tape
+from swarm.proof.schedule import Schedule
 
 SWARM = bytes(range(32))
 DOMAIN = domain_of(31337, SWARM)
@@ -26,8 +27,8 @@ TERMS = terms_of("test", chain_id=DOMAIN, seed="beacon")
 class FakeFacts(Facts):
     """Facts that no chain said: people by name, randomness out of a counter."""
 
-    def __init__(self, start: int = START, domain: int = DOMAIN):
-        super().__init__(domain)
+    def __init__(self, start: int = START, domain: int = DOMAIN, schedule: Schedule | None = None):
+        super().__init__(domain, schedule)
         self.start, self.seen = start, 2**47
 
     def people(self, *names: str, credits: int = 1000, peers: dict[str, bytes] | None = None) -> None:

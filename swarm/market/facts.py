@@ -26,6 +26,7 @@ from swarm.market.grants import EVENTS, Grants
 from swarm.proof.schedule import OLDEST_SEED, Schedule
 
 SETTLE_MS = 2000  # a block, and a look at it
+VOTES_KEPT = 64  # epochs of which is known who anchored what
 MINTS = 1024  # operators of one epoch: as many as an Epoch event names
 
 
@@ -119,8 +120,9 @@ class Beacons:
 class Facts:
     """The facts that are known, and every change of them in order. Safe to use from any thread."""
 
-    def __init__(self, domain: int):
-        self.domain = domain
+    def __init__(self, domain: int, schedule: Schedule | None = None):
+        self.domain, self.schedule = domain, schedule
+        self.finals: dict[int, bytes] = {}  # the market's root by epoch, where the chain says that it is final
         self.seen = 0  # milliseconds: everything up to this time of the chain is known
         self._lock = threading.Lock()
         self._known: set[Fact] = set()
@@ -164,6 +166,10 @@ class Facts:
         with self._lock:
             return [keccak(b"seed", value) for value in self._beacons.until(t, OLDEST_SEED + 1)]
 
+    def voters(self, epoch: int, head: bytes) -> set[bytes]:
+        """The peers that anchored this root of the market. Here: nobody."""
+        return set()
+
     def speaks(self, operator: bytes, address: bytes | None) -> bool:
         """Whether an address may have signed for an operator that came to this swarm. The log decides whether it might at that time."""
         with self._lock:
@@ -188,10 +194,12 @@ class ChainFacts(Facts):
     """The facts of one swarm on its chain. `mint`: wei that an operator gets at the beginning of each epoch, where `Grants` knows it by then."""
 
     def __init__(self, swarm: Swarm, schedule: Schedule, mint: int):
-        super().__init__(domain_of(swarm.chain.link.chain_id, swarm.id))
+        super().__init__(domain_of(swarm.chain.link.chain_id, swarm.id), schedule)
         self.swarm, self.chain, self.schedule, self.mint = swarm, swarm.chain, schedule, mint
         self._scanner = Scanner(self.chain, ("registry", "ledger", "vault", "anchor"))
         self._events: dict[str, tuple[int, Event]] = {}  # by mark: (time in ms, event)
+        self._anchors: dict[str, Event] = {}  # by mark
+        self._members: dict[bytes, bytes] = {}  # key -> peer
         self._times: dict[int, int] = {}
         self._random: dict[int, Beacon] = {}
         self._shape = (-1, 0)  # epochs and values that were made into facts
@@ -203,8 +211,11 @@ class ChainFacts(Facts):
         for event in found.new:
             if event.name in EVENTS or event.name in ("SessionChanged", "Paused", "Resumed"):
                 self._events[mark(event)] = (self._time(event.block), event)
+            if event.name == "Entered" and event.values["swarm"] == self.swarm.id:
+                self._members[event.values["key"]] = event.values["peer"]
         for each in found.gone:
             self._events.pop(each, None)
+        self._learn_anchors(found.new, found.gone, self.schedule.epoch_at(head.time))
         self._learn_randomness(head.time)
         if len(found.new) < MAX_EVENTS:  # else there is more to read before anything can be said of the present
             if found.new or found.gone or self._shape != (self.schedule.epoch_at(head.time), len(self._random)):
@@ -212,6 +223,29 @@ class ChainFacts(Facts):
                 self.become({*facts_of(told, self.swarm.id, self.schedule, head.time, self.mint), *self._random.values()})
                 self._shape = self.schedule.epoch_at(head.time), len(self._random)
             self.seen = head.time * 1000
+
+    def anchored(self, epoch: int) -> dict[bytes, tuple[bytes, bytes, bytes]]:
+        """Roots of log, gold set and tally that members (keys) anchored for a recent epoch."""
+        with self._lock:
+            found = [event.values for event in self._anchors.values() if event.name == "Anchored" and event.values["epoch"] == epoch]
+        return {said["key"]: (said["logRoot"], said["goldRoot"], said["tallyRoot"]) for said in found}
+
+    def voters(self, epoch: int, head: bytes) -> set[bytes]:
+        return {self._members[key] for key, roots in self.anchored(epoch).items() if roots[0] == head}
+
+    def _learn_anchors(self, new: list[Event], gone: list[str], epoch: int) -> None:
+        with self._lock:
+            for event in new:
+                ours = event.name == "Anchored" and event.values["key"] in self._members
+                if ours or (event.name == "Finalized" and event.values["swarm"] == self.swarm.id):
+                    self._anchors[mark(event)] = event
+            for each in gone:
+                self._anchors.pop(each, None)
+            old = [each for each, event in self._anchors.items() if event.name == "Anchored" and event.values["epoch"] < epoch - VOTES_KEPT]
+            for each in old:
+                del self._anchors[each]
+            finals = [event.values for event in self._anchors.values() if event.name == "Finalized"]
+        self.finals = {said["epoch"]: said["logRoot"] for said in finals}
 
     def _learn_randomness(self, now: int) -> None:
         for epoch in range(1, self.schedule.epoch_at(now) + 1):

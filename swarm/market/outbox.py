@@ -119,9 +119,21 @@ class Outbox:
             return
         self._published = self._now()
         for batch in _batches(own):
+            self._put(batch)
+
+    def _put(self, batch: list[tuple[Sent, Entry]]) -> None:
+        """Publish a page. Where it has no place its entries go one by one, and one that belongs into a closed epoch stays out."""
+        try:
             self._publish(pages.account([entry for _, entry in batch], self.facts.domain))
-            for sent, _ in batch:
-                self.store.settle(sent.id, "included")
+        except errors.Refused as why:
+            if len(batch) > 1:
+                for each in batch:
+                    self._put([each])
+            elif why.reason not in AGAIN:
+                self.store.settle(batch[0][0].id, "late" if why.reason == "late" else "refused", why.sentence)
+            return
+        for sent, _ in batch:
+            self.store.settle(sent.id, "included")
 
     # ---- what hosts owe
 

@@ -29,6 +29,7 @@ REFUSED = 4096  # digests remembered
 SKIP_MS, LONGEST_GONE_MS, LONGEST_SKIP_MS = 2_000, 30_000, 600_000
 FETCH_S = 20.0
 LATER = ("unknown", "early")  # reasons that time may take away
+ELSEWHERE = ("limit", "late")  # the page may be in order where it came from
 
 
 class Reader:
@@ -112,9 +113,9 @@ class Reader:
             self._offer(page)
         except errors.Refused as why:
             self._remember(digest)
-            if why.reason != "limit":  # it may be in order where it came from
+            if why.reason not in ELSEWHERE:
                 raise
-            self.refused["limit"] += 1
+            self.refused[why.reason] += 1
         finally:
             with self._lock:
                 self._fetching.discard(digest)

@@ -30,9 +30,11 @@ from judge.terms import Terms
 from swarm.beat import Beat
 from swarm.errors import ChainError
 from swarm.errors import Refused as RefusedByUs  # the network's, not the log's
+from swarm.market import comparison, post
 from swarm.market import page as pages
-from swarm.market import post
+from swarm.market.comparison import Comparison, Pages
 from swarm.market.facts import Facts
+from swarm.market.history import Dissent, Root
 from swarm.market.house import House, desk_of
 from swarm.market.outbox import Outbox
 from swarm.market.page import OWN, TAKEN, Page, Phase
@@ -62,6 +64,8 @@ class Told:
     skipped: dict[str, int] = field(default_factory=dict)  # entries that the log refused at their place, by reason
     refused: dict[str, int] = field(default_factory=dict)  # pages and answers of others, by reason
     trouble: str = ""  # of the chain
+    final: int = -1  # the newest epoch whose final root is this room's too
+    dissent: str = ""  # another root is final
 
 
 def lag_of(terms: Terms) -> int:
@@ -94,17 +98,20 @@ class Room:
         self.reserved = 0  # markets that a person wants to open: their places are not taken by others of this operator
         self._secret, self._lock = secret, threading.RLock()
         self._store = Store(folder / FILE, terms.chain_id)
-        self._tape = Tape(terms, facts, scorer)
+        self._new_tape = lambda: Tape(terms, facts, scorer)
+        self._tape = self._new_tape()
         self._house = House(self._store, secret, terms.chain_id, facts.speaks)
         self._reader = Reader(network, self._store, facts, self.publish, now, self._at_stake)
         parts = (network, self._store, self._house, facts, self._tape, self.reading, self.publish, self.sign, now, self.lag)
         self._outbox = Outbox(*parts)
+        self._comparison = Comparison(network, self._store, facts, self._dissent, self._new_tape, self._adopt, say)
         pace = max(0.1, min(5.0, self.lag / 2000))
         self._beats = [
             Beat("market tape", pace, self.turn),
             Beat("market reader", pace, self._reader.turn),
             Beat("market outbox", pace, self._outbox.turn),
             Beat("market facts", LOOK_S, self._look),
+            Beat("market history", LOOK_S, self._comparison.turn),
         ]
 
     def start(self) -> None:
@@ -153,6 +160,13 @@ class Room:
         opening = self.opening(market)
         return (opening.open.event, opening.texts) if opening is not None else None
 
+    def root(self, epoch: int) -> Root | None:
+        """The log at an epoch's end; None while something that belongs before it may still have to be played."""
+        with self._lock:
+            history = self._tape.history
+            sure = history.schedule is not None and not self._tape.is_behind and self.facts.seen > history.end(epoch)
+            return history.root(epoch) if sure else None
+
     def sent(self, id: bytes) -> Sent | None:
         """What became of an own entry."""
         return self._store.sent(id)
@@ -200,6 +214,7 @@ class Room:
         until = min(self.now() - self.lag, self.facts.seen + OFFLINE_MS)
         with self._lock:
             self._tape.play(until)
+            self._tape.history.look(self.facts.finals, self.now() / 1000)
             self.until = max(self.until, until)
             self._house.look(self._tape.state)
             self._count(self._tape.state)
@@ -210,7 +225,23 @@ class Room:
         try:
             self.publish(page)
         except errors.Refused as why:  # our opening gave way to others, or is not ours any more
+            self._store.drop([page.digest])
             self.say(f"judge market: the page of {page.stage[1]} of market {page.stage[0].hex()[:8]} has no place: {why.sentence}")
+
+    def _dissent(self) -> Dissent | None:
+        with self._lock:
+            return None if self._tape.is_behind else self._tape.history.dissent
+
+    def _adopt(self, theirs: Pages, epoch: int) -> None:
+        """Hold the pages that make a final root, and of the time before it no others."""
+        with self._lock:
+            gone = [digest for digest in self._tape.digests(self._tape.history.end(epoch)) if digest not in theirs]
+            for digest in gone:
+                self._tape.drop(digest)
+            self._store.drop(gone)
+        for page in theirs.values():
+            with contextlib.suppress(errors.Refused):  # it is closed already, or gives way to others
+                self.publish(page)
 
     def _keep(self, page: Page) -> None:
         """Have the blob for whoever asks."""
@@ -241,6 +272,9 @@ class Room:
         told.traded = sum(self.actor in one.positions for one in state.markets.values())
         told.hosted = sum(one.phase in RUNNING and one.host_key == self._house.address for one in state.markets.values())
         told.free, told.stake = (me.free, me.stake + me.locked) if me is not None else (0, 0)
+        history = self._tape.history
+        told.final = max((epoch for epoch in self.facts.finals if history.schedule and history.end(epoch) <= history.closed), default=-1)
+        told.dissent = comparison.sentence(history.dissent) if history.dissent else ""
         told.rewinds, told.skipped, told.refused = self._tape.rewinds, dict(self._tape.refused), dict(self._reader.refused)
 
 

@@ -86,6 +86,16 @@ class Store:
     def has(self, digest: bytes) -> bool:
         return bool(self._all("select 1 from pages where digest = ?", digest))
 
+    def data(self, digest: bytes) -> bytes | None:
+        """The bytes of a page."""
+        rows = self._all("select data from pages where digest = ?", digest)
+        return rows[0][0] if rows else None
+
+    def drop(self, digests: Iterable[bytes]) -> None:
+        """Pages that have no place any more."""
+        with self._together():
+            self._db.executemany("delete from pages where digest = ?", [(digest,) for digest in digests])
+
     def add(self, page: Page, instead: Iterable[bytes] = ()) -> None:
         """Keep a page, `instead` of those digests."""
         with self._together():

@@ -9,7 +9,7 @@ times that follow from its durations and the randomness. A step takes the page o
 (grades, RoundEnd, Draw, ...): clock events come from here and never from peers. Two follow from nobody's choice: a Check wherever the task's
 own scorer knows the answer of a market that a panel settled, and an epoch's Bonus once there is randomness that nobody knew at its end.
 Without a page nothing happened in a round or a challenge window. A panel's phases end with their page only, an empty one if need be:
-judges whose host is gone lose nothing, T_max gives all back.
+judges whose host is gone lose nothing, T_max gives all back. What lies before a final root (`history`) is closed: a page for it is refused.
 
 Hostile hosts: entries that the log refuses at their place are skipped and counted. A page may name any order, played is the one that
 follows from the seed. Of two pages of one phase the smaller digest is played, until somebody's Fault makes the market VOID; the proofs of
@@ -33,6 +33,7 @@ from judge.ledger import State
 from judge.market import CHALLENGE, CLOSED, COMMIT, FINAL, OPEN, REVEAL, RUNNING, SETTLED, VOID, Market
 from judge.terms import WAD, Terms
 from swarm.market.facts import Beacon, Beacons, Facts, Minted, entry_of, round_seed
+from swarm.market.history import History, Place
 from swarm.market.page import Account, Opening, Page, Phase, Stage
 
 CHAIN, ACCOUNT, OPENING, MARKET, BONUS = range(5)  # ranks of items at one time
@@ -44,7 +45,6 @@ MARKS = 32  # snapshots; beyond, every second of the older half goes
 DEEP = 5000  # log entries that may be played again at any time; deeper ones once in DEEP_MS
 DEEP_MS = 30_000
 
-Place = tuple[int, int, bytes]
 Scorer = Callable[[Open, tuple[str, ...]], int | None]  # of a market that a panel decides: None unless exactly one outcome is right
 
 
@@ -62,6 +62,7 @@ class Tape:
 
     def __init__(self, terms: Terms, facts: Facts, scorer: Scorer):
         self.terms, self.facts, self._scorer = terms, facts, scorer
+        self.history = History(facts.schedule)
         self.faults: dict[Stage, tuple[str, bytes, bytes]] = {}  # what this node could prove: arguments of a Fault
         self.rewinds = 0
         self.log: list[bytes] = []
@@ -76,6 +77,7 @@ class Tape:
         self._marks: list[_Mark] = []
         self._late: Place | None = None
         self._deep = -DEEP_MS
+        self._until = -1  # how far it was played
         self._scores: dict[bytes, int] = {}
         self._pieces: dict[bytes, events.Evidence] = {}
         self._played: dict[Stage, Place] = {}
@@ -89,17 +91,46 @@ class Tape:
             return []
         if isinstance(page, Phase):
             self._check(page)
+        self.history.check(self.begins(page))
         group, most = _group(page)
         digests = self._groups.setdefault(group, [])
-        if len(digests) == most and page.digest > digests[-1]:
+        gone = self._least(digests) if len(digests) == most else []
+        if len(digests) == most and (not gone or page.digest > gone[0]):
             raise Refused("limit", f"{most} pages of this kind have their place already")
-        gone = [digests.pop()] if len(digests) == most else []
         for digest in gone:
-            self._place(self._pages.pop(digest), remove=True)
+            self.drop(digest)
         insort(digests, page.digest)
         self._pages[page.digest] = page
         self._place(page)
         return gone
+
+    def drop(self, digest: bytes) -> None:
+        """Take a page away."""
+        page = self._pages.pop(digest)
+        self._groups[_group(page)[0]].remove(digest)
+        self._place(page, remove=True)
+
+    def begins(self, page: Page) -> int:
+        """The time of the first thing that a page changes. A phase that was not played yet lies ahead."""
+        if isinstance(page, Phase):
+            played = self._played.get(page.stage)
+            return played[0] if played is not None else 2**62
+        return page.t if isinstance(page, Opening) else min(entry.event.t for entry in page.entries)
+
+    def digests(self, until: int) -> list[bytes]:
+        """Pages that change something at or before `until`."""
+        return [digest for digest, page in self._pages.items() if self.begins(page) <= until]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something came that lies where the tape was already, or may."""
+        ahead = self._ahead()
+        return self._late is not None or bool(self.facts.news(self._changes)) or (ahead is not None and ahead[0] <= self._until)
+
+    def _least(self, digests: list[bytes]) -> list[bytes]:
+        """What gives way first: the largest digest, but nothing that is closed or voted on."""
+        shut = max(self.history.closed, self.history.held)
+        return next(([digest] for digest in reversed(digests) if self.begins(self._pages[digest]) > shut), [])
 
     def opening(self, market: bytes) -> Opening | None:
         """The page that opened a market."""
@@ -183,6 +214,7 @@ class Tape:
         if self._late is not None:
             self._rewind(until)
         while (place := self._ahead()) is not None and place[0] <= until:
+            self.history.come_to(place, self.state.head)
             self._at = place
             if place[1] == MARKET:
                 self._step(self.state.markets[place[2]], place[0])
@@ -193,6 +225,8 @@ class Tape:
                 self._next_input += 1
             if self.state.count >= (self._marks[-1].count if self._marks else 0) + MARK_EVERY:
                 self._snapshot()
+        self.history.pass_to(until, self.state.head)
+        self._until = max(self._until, until)
 
     def _ahead(self) -> Place | None:
         """The next place."""
@@ -219,6 +253,8 @@ class Tape:
             self.refused[why.reason] += 1
             return False
         self.log.append(entry.data)
+        if isinstance(entry.event, events.Fault):
+            self.history.fault(self._at, self.state.markets[entry.event.market].creator)
         return True
 
     def _due(self, event: Event) -> None:
@@ -373,6 +409,7 @@ class Tape:
     def _reset(self, state: State, floors: dict[bytes, int], waits: dict[bytes, int], refused: Counter[str], at: Place) -> None:
         self.state, self._floors, self._waits, self.refused, self._at = state, floors, waits, refused, at
         self._played = {stage: place for stage, place in self._played.items() if place <= at}
+        self.history.go_back(at)
         self._dues: dict[bytes, int] = {}
         self._heap: list[tuple[int, bytes]] = []
         self._next_input = bisect_right(self._inputs, at, key=lambda row: row[0])

@@ -2,6 +2,7 @@
 
     epoch e       [start + e L, start + (e+1) L)             L = epoch
     commitments   [end, end + grace]
+    market        [anchor_from, end + grace]                 the judge market's root of e is anchored
     randomness    [end + grace, + beacon)                    then R(e+1) is fixed: draws of e, seed of e+1
     verdicts      committed for `audit` s, opened for `reveal` s, disputed for `challenge` s
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 OLDEST_SEED = 2  # epochs that a round's seed may be behind its own
 RECENT = 4  # epochs whose windows may still be open
+VOTE_S, LONGEST_VOTE_S = 6, 120  # for the market's root to be anchored, before the window closes
 SLACK_S = 3.0  # clocks this close are taken for equal: block times are whole seconds
 
 
@@ -40,6 +42,10 @@ class Schedule:
 
     def commit_until(self, epoch: int) -> int:
         return self.end(epoch) + self.grace
+
+    def anchor_from(self, epoch: int) -> int:
+        """When the judge market's root of an epoch is anchored: as late as is safe, so that pages have time to travel."""
+        return self.commit_until(epoch) - min(LONGEST_VOTE_S, self.grace - 1, max(VOTE_S, self.grace // 3))
 
     def beacon_until(self, epoch: int) -> int:
         """From here on the draws of `epoch` and the seed of the next one are known."""
