@@ -27,7 +27,7 @@ from fractions import Fraction
 from judge import events, gold, scores
 from judge.ledger import State, apply
 from judge.market import ARCHIVED, FINAL, SETTLED, Market
-from judge.terms import Terms
+from judge.terms import WAD, Terms
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,16 @@ class Tally:
     pieces: tuple[tuple[bytes, int], ...] = ()  # (piece, quality in WAD)
     earned: int = 0
     slashed: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether there is more than a record of earlier epochs."""
+        return bool(self.seats or self.forecasts or self.pieces or self.earned or self.slashed)
+
+    @property
+    def mean(self) -> Fraction:
+        """Nats by which its forecasts were better than the price, on average."""
+        return Fraction(sum(score for _, score in self.forecasts), max(1, len(self.forecasts)) * WAD)
 
     @property
     def bound(self) -> Fraction:

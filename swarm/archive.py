@@ -42,6 +42,19 @@ class Archive:
         self.swarm, self.kept, self.place, self.boot, self.say = swarm, kept, place, boot, say
         self.find = witness.in_folders([*folders, kept])
         self.why = NOT_ASKED if boot else NOBODY
+        self._open = contextlib.ExitStack()
+        self._network: Network | None = None
+
+    def visit(self, wait_s: float) -> Network:
+        """A network that only dials, in touch with a member; the same one until `close`. Raises NetworkError."""
+        if self._network is None:
+            self._network = self._open.enter_context(self._dialled(wait_s))
+        return self._network
+
+    def close(self) -> None:
+        """End the visit."""
+        self._open.close()
+        self._network = None
 
     def gather(self, wanted: Iterable[Wanted], wait_s: float) -> None:
         """Ask members for what is not here, again and again for about `wait_s` seconds once in touch with them. Raises ResourceError."""
@@ -50,7 +63,8 @@ class Archive:
             return
         self.say(f"asking members for what is not here, records: {len(lacking)} (loading hivemind first, 10 s)")
         try:
-            with self._visit(wait_s) as network, ThreadPoolExecutor(AT_ONCE) as pool:
+            network = self.visit(wait_s)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
                 end, patience = time.monotonic() + wait_s, FIRST_S
                 while lacking and time.monotonic() < end:
                     list(pool.map(functools.partial(self._ask, network, patience, end), lacking))
@@ -70,7 +84,7 @@ class Archive:
             disk.replace(self.kept / digest.hex(), data)
 
     @contextlib.contextmanager
-    def _visit(self, wait_s: float) -> Iterator[Network]:
+    def _dialled(self, wait_s: float) -> Iterator[Network]:
         from swarm.network import Network, NetworkSettings
 
         shutil.rmtree(self.place, ignore_errors=True)

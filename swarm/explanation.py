@@ -9,17 +9,17 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
+from swarm import sittings
 from swarm.chain.book import Book, Commitment, Vote
 from swarm.chain.values import Outcome, Phase, Reason
 from swarm.errors import InputError
 from swarm.keys import checksum
 from swarm.names import name_of
 from swarm.proof import odds
-from swarm.score import POINTS, UNIT, WEIGHTS, Parts, Score, points
+from swarm.score import POINTS, UNIT, WEIGHTS, Score, points
 from swarm.witness import UNAVAILABLE
 
 FORMULA = f"P = {POINTS} × (" + " + ".join(f"{weight / 100:.2f} {name}" for name, weight in WEIGHTS.items()) + "), rounded down to thousandths"
-NO_JUDGE = "judging, forecasts and evidence count 0 until the judge market exists"
 
 WHY = {
     Reason.NONE: "",
@@ -32,6 +32,7 @@ WHY = {
     Reason.LONELY_CLASS: "too few other operators have a machine of this class, so too few could have audited it: no score for the work",
     Reason.VOIDED: "it continues an epoch that was lost or given up: no score; later epochs start from the last accepted state",
 }
+JUDGED = "JFE"  # parts that follow from the judge market's log
 LATE = "committed after its window: that keeps the chain of states whole, is not audited and earns nothing; be online when an epoch ends"
 PHASES = {
     Phase.COMMIT: "the commit window is open",
@@ -72,14 +73,15 @@ def title(book: Book, operator: bytes) -> str:
 
 
 def row(book: Book, score: Score) -> dict[str, Any]:
-    """A score in short. Parts are exact fractions; `score` is in points, None while it is open; `at_most` if no record were missing."""
+    """A score in short. Parts are exact fractions, None where they are not known; `score` is in points, None while it is open; `at_most` what it
+    can be at most, where something is not known."""
     return {
         "operator": checksum(score.operator),
         "name": title(book, score.operator),
         "epoch": score.epoch,
         "score": None if score.score is None else score.score / UNIT,
         "at_most": None if score.at_most is None else score.at_most / UNIT,
-        "parts": {name: str(getattr(score.parts, name)) for name in WEIGHTS},
+        "parts": {name: None if name in JUDGED and score.judged.unknown else str(getattr(score.parts, name)) for name in WEIGHTS},
         "units": score.units,
         "transactions": [_hex(made.ending.tx) for made in score.commitments if made.ending is not None],
         "why": [why for made in score.commitments if (why := why_not(book, made))] or ([] if score.commitments else ["it committed nothing"]),
@@ -91,22 +93,26 @@ def of(book: Book, score: Score) -> dict[str, Any]:
     seen = score.hearing
     return {
         **row(book, score),
-        "formula": formula(score.parts, book.terms.maxUnits, score.units, seen.needed, len(seen.by), score.final),
+        "formula": formula(score, book.terms.maxUnits),
         "exact": str(score.parts.exact),
         "most_units": book.terms.maxUnits,
         "heard": {"by": [title(book, who) for who in seen.by], "needed": seen.needed, "others": seen.others},
         "unread": [
             {"name": _name(each.made), "digest": each.made.data.hex(), "transaction": _hex(each.made.tx), "why": each.why} for each in seen.silent
         ],
+        "judge": sittings.of(score),
         "commitments": [_commitment(book, made) for made in score.commitments],
     }
 
 
-def formula(parts: Parts, most: int, units: int, needed: int, heard: int, final: bool) -> str:
-    """The formula with an operator's numbers in it."""
-    shown = {"W": f"{min(units, most)}/{most}", "U": f"{min(heard, needed)}/{needed}" if needed else "0"}
-    terms = " + ".join(f"{weight / 100:.2f} × {shown.get(name, '0')}" for name, weight in WEIGHTS.items())
-    return f"{POINTS} × ({terms}) = {points(parts.score)}" + ("" if final else " so far")
+def formula(score: Score, most: int) -> str:
+    """The formula with an operator's numbers in it; `most` units count in an epoch."""
+    seen, parts = score.hearing, score.parts
+    shown = {"W": f"{min(score.units, most)}/{most}", "U": f"{min(len(seen.by), seen.needed)}/{seen.needed}" if seen.needed else "0"}
+    shown |= {name: "?" if score.judged.unknown else sittings.short(getattr(parts, name)) for name in JUDGED}
+    terms = " + ".join(f"{weight / 100:.2f} × {shown[name]}" for name, weight in WEIGHTS.items())
+    least = "at least " if score.judged.unknown else ""
+    return f"{POINTS} × ({terms}) = {least}{points(parts.score)}" + ("" if score.final else " so far")
 
 
 def why_not(book: Book, made: Commitment) -> str:
@@ -137,6 +143,20 @@ def missing(scores: Iterable[Score], why: str) -> list[str]:
         f"missing records: {whose}: {why}.",
         f"Whom they heard counts as not heard by them, so a score can be too low here, by up to {POINTS * WEIGHTS['U'] // 100} points of uptime (U) "
         "an epoch, never too high; `--json` has each one's `at_most`. W is from the chain alone and is not touched.",
+    ]
+
+
+def unjudged(scores: Iterable[Score]) -> list[str]:
+    """Why J, F and E of some are not known, and what that means; nothing where they are."""
+    lost: dict[str, set[int]] = {}
+    for score in scores:
+        if score.judged.unknown:
+            lost.setdefault(score.judged.unknown, set()).add(score.epoch)
+    most = POINTS * sum(WEIGHTS[name] for name in JUDGED) // 100
+    return [
+        f"J, F and E (judging, forecasts, evidence) of epoch {_ranges(sorted(epochs))} are not known here: {why}. They count 0, so a score can be "
+        f"too low here, by up to {most} points an epoch, never too high."
+        for why, epochs in lost.items()
     ]
 
 

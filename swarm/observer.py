@@ -68,6 +68,15 @@ def find(swarm: Swarm, peer: str, epoch: int) -> Target:
     return replace(chosen, earlier=tuple((header.steps, header.data) for header in before))
 
 
+def admitted(data: bytes, swarm: Swarm) -> Recipe:
+    """A recipe that came over the network, checked against the chain. Raises Refused."""
+    rules = recipe.from_bytes(data)
+    admission.admit(rules)
+    if swarm.record().recipe != rules.hash:
+        raise Refused("recipe hash", "the recipe that members serve is not the one the swarm was created with", "ask for a new invite")
+    return rules
+
+
 class Observer:
     """Replays drawn steps. `fetch(digest, limit, peers, timeout)` is a network's; `folder` holds only what this audit needs."""
 
@@ -146,11 +155,7 @@ def opened(
     try:
         trusted = rules is not None
         if rules is None:
-            rules = recipe.from_bytes(network.fetch(bytes.fromhex(recipe_blob), recipe.MAX_BYTES))
-            admission.admit(rules)
-            record = Swarm(chain, swarm).record()
-            if record.recipe != rules.hash:
-                raise Refused("recipe hash", "the recipe that members serve is not the one the swarm was created with", "ask for a new invite")
+            rules = admitted(network.fetch(bytes.fromhex(recipe_blob), recipe.MAX_BYTES), Swarm(chain, swarm))
         (folder / "recipe.json").write_bytes(rules.canonical)
         where = dict(recipe=folder / "recipe.json", recipe_blob=recipe_blob, session=folder / "session.bin", swarm=swarm.hex(), rounds=1)
         NodeSettings(**where, trusted=trusted, cache=cache).save(folder)

@@ -1,10 +1,12 @@
-"""The participation score of an operator in an epoch, out of the chain and public blobs alone (judge-spec.md 2.2).
+"""The participation score of an operator in an epoch, out of the chain, public blobs and the judge market's pages alone (judge-spec.md 2.2).
 
     P = 1000 (0.50 W + 0.20 J + 0.15 F + 0.10 E + 0.05 U), rounded down to thousandths
 
 W  work units that were verified (their case closed clean and was settled) over the swarm's units per epoch, at most 1;
    the units of an operator's peers add up before that, so several peers earn what one would
-J  judging, F forecasts, E evidence: 0 until the judge market exists
+J  judging: what its hit rate on checked panels is at least, x the seats that it revealed, x seats / 8 (at most 1); 0 below 8 checked votes
+F  forecasts: how much better than the price without its own trades, in nats, over the markets settled in the epoch; 0 below 10
+E  evidence: the accepted qualities of its five best pieces, over five
 U  1 if three other operators (all, where fewer committed) name one of the operator's peers as heard in the epoch, else the share of them
 
 All arithmetic is in fractions, so whoever computes it gets the same digits.
@@ -19,6 +21,8 @@ from judge.scores import POINTS as POINTS  # these four are this module's face t
 from judge.scores import UNIT as UNIT
 from judge.scores import WEIGHTS as WEIGHTS
 from judge.scores import Parts as Parts
+from judge.tally import Tally
+from swarm.assessment import Assessment, Judged
 from swarm.chain.book import Book, Commitment
 from swarm.witness import Blobs, Hearing, Witnesses
 
@@ -33,17 +37,20 @@ class Score:
     hearing: Hearing
     parts: Parts
     units: int  # verified
-    final: bool  # the window is over and every commitment has its end: nothing can change any more
+    final: bool  # the window is over, every commitment and every market has its end: nothing can change any more
+    tally: Tally = Tally()
+    judged: Judged = Judged()  # how much is known of J, F and E
 
     @property
     def score(self) -> int | None:
-        """Thousandths of a point; None while it is not final."""
+        """Thousandths of a point; None while it is not final. What is not known counts 0 in it."""
         return self.parts.score if self.final else None
 
     @property
     def at_most(self) -> int | None:
-        """What `score` would be if the records that could not be had all named this operator; the same where none is missing."""
-        return replace(self.parts, U=self.hearing.most).score if self.final else None
+        """What `score` would be if all that is not known were as good as can be: the same where everything is known."""
+        whole = dict.fromkeys("JFE", Fraction(1)) if self.judged.unknown else {}
+        return replace(self.parts, U=self.hearing.most, **whole).score if self.final else None
 
 
 @dataclass(frozen=True)
@@ -62,14 +69,14 @@ def work(units: int, most: int) -> Fraction:
     return min(Fraction(1), Fraction(units, most))
 
 
-def of_epoch(book: Book, epoch: int, blobs: Blobs) -> list[Score]:
-    """The scores of everyone who committed an epoch or was heard in it, in the order in which the operators came."""
+def of_epoch(book: Book, epoch: int, blobs: Blobs, market: Assessment | None = None) -> list[Score]:
+    """The scores of everyone who committed an epoch, was heard or judged in it, in the order in which they came. `market` None: there is none."""
     own: dict[bytes, list[Commitment]] = {}
     for made in book.of(epoch):
         own.setdefault(made.member.operator, []).append(made)
-    witnesses = Witnesses(book, epoch, blobs)
-    found = [_score(book, epoch, operator, tuple(own.get(operator, ())), witnesses.hearing(operator)) for operator in book.operators]
-    return [score for score in found if score.commitments or score.hearing.by]
+    witnesses, judged = Witnesses(book, epoch, blobs), market.of(epoch) if market is not None else Judged()
+    found = [_score(book, epoch, operator, tuple(own.get(operator, ())), witnesses.hearing(operator), judged) for operator in book.operators]
+    return [score for score in found if score.commitments or score.hearing.by or score.tally.active]
 
 
 def totals(scores: list[Score]) -> list[Total]:
@@ -89,7 +96,9 @@ def points(thousandths: int) -> str:
     return f"{thousandths // UNIT}.{thousandths % UNIT:03d}"
 
 
-def _score(book: Book, epoch: int, operator: bytes, own: tuple[Commitment, ...], seen: Hearing) -> Score:
+def _score(book: Book, epoch: int, operator: bytes, own: tuple[Commitment, ...], seen: Hearing, judged: Judged) -> Score:
     units = sum(made.ending.units for made in own if made.ending is not None)
-    final = book.now > book.closes(epoch) and all(made.late or made.ending is not None for made in own)
-    return Score(operator, epoch, own, seen, Parts(W=work(units, book.terms.maxUnits), U=seen.share), units, final)
+    final = book.now > book.closes(epoch) and judged.final and all(made.late or made.ending is not None for made in own)
+    tally = judged.tallies.get(operator, Tally())
+    parts = Parts(W=work(units, book.terms.maxUnits), J=tally.J, F=tally.F, E=tally.E, U=seen.share)
+    return Score(operator, epoch, own, seen, parts, units, final, tally, judged)

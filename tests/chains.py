@@ -111,13 +111,13 @@ class World:
         self.anvil.fund(keys.address_of(secret), ether * WEI)
         return secret
 
-    def swarm(self, creator: bytes | None = None, **terms) -> Swarm:
-        """A new swarm of TIMES and MONEY; `terms` differ from those. `creator`: the secret key of its first operator."""
+    def swarm(self, creator: bytes | None = None, recipe: bytes = keys.keccak(b"recipe"), **terms) -> Swarm:
+        """A new swarm of TIMES and MONEY; `terms` differ from those. `creator`: the secret key of its first operator. `recipe`: its hash."""
         places = self.link.contracts
         swarm = os.urandom(32)
         wanted = TIMES | MONEY | dict(token=places.credit, faucet=True, randomness=places.beacon) | terms
         with self.at_once():
-            self.chain.send(creator or self.account(), "registry", "createSwarm", swarm, keys.keccak(b"recipe"), BASE, wanted, b"")
+            self.chain.send(creator or self.account(), "registry", "createSwarm", swarm, recipe, BASE, wanted, b"")
         return Swarm(self.chain, swarm)
 
     def member(self, swarm: Swarm, stake: int = 200 * WEI) -> Member:

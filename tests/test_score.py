@@ -15,7 +15,11 @@ from chains import BASE, CLASS, Member, running
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.scores import gold_bound
+from judge.tally import Ended, Tallies, Tally
+from judge.terms import WAD, Terms
 from swarm import archive, cli, errors, explanation, keys, recipe, runs, score, witness
+from swarm.assessment import Assessment
 from swarm.chain.book import Book
 from swarm.chain.values import WEI, Reason, Verdict
 from swarm.explanation import WHY
@@ -30,6 +34,7 @@ from swarm.witness import Hearing
 
 MOST = 3000  # units that count in an epoch
 TIMES = dict(epoch=3000, grace=2000, beacon=200, audit=600, reveal=600, challenge=300, unbonding=10**6, ring=16)
+RULES = recipe.load("local", ["judge.profile=none"])
 shares = st.fractions(0, 1)
 units = st.integers(0, 10**20)
 
@@ -189,7 +194,7 @@ def town(world) -> Town:
 
     x has entered a's peer id before, y b's after the commitments. a commits epoch 1 too late, b epoch 2 in time.
     """
-    swarm = world.swarm(faucet=False, maxUnits=MOST, **TIMES)
+    swarm = world.swarm(faucet=False, maxUnits=MOST, recipe=RULES.hash, **TIMES)
     town = Town(world, swarm, {}, {})
     for name in "abcd":
         town.people[name] = world.member(swarm)
@@ -276,6 +281,69 @@ def test_a_foreign_peer_id_gains_nothing_and_takes_nothing(town):
     assert found["a"].parts.U and found["b"].parts.U  # a's id is contested and its work verified; y came too late to contest b's
 
 
+def told(*ended: int, running: int = 0, **tallies: Tally) -> Tallies:
+    """What a market's log of epoch 0 might say of the people of a town, by address."""
+    found = Tallies(Terms())
+    found.ended = {epoch: Ended(bytes(32), 1, epoch * 3_000_000) for epoch in ended}
+    found._epochs[0] = {bytes.fromhex(who[1:]): one for who, one in tallies.items()}
+    found._opened = {bytes([number]): 0 for number in range(running)}
+    return found
+
+
+GOOD = Tally(
+    seats=42,
+    revealed=41,
+    gold_votes=26,
+    gold_right=21,
+    gold_hits=19 * WAD,
+    gold_n=23 * WAD,
+    choices=4,
+    forecasts=tuple((bytes([n]), WAD // 4) for n in range(12)),
+    pieces=((b"a", WAD), (b"b", WAD // 2)),
+    earned=3 * WAD,
+)
+
+
+def test_judging_forecasts_and_evidence_count_by_the_formula_and_are_explained(town):
+    a, d = (town.people[name].address for name in "ad")
+    market = Assessment(told(0, **{f"_{a.hex()}": GOOD, f"_{d.hex()}": Tally(seats=3, revealed=3, gold_votes=2)}))
+    found = {each.operator: each for each in score.of_epoch(town.book(), 0, town.find, market)}
+    bound = gold_bound(19 * WAD, 23 * WAD, 4)
+    assert found[a].parts == Parts(W=Fraction(1, 3), J=bound * Fraction(41, 42), F=Fraction(1, 4), E=Fraction(3, 10), U=Fraction(1, 3))
+    assert found[a].final and found[d].parts.J == 0 and found[a].score == found[a].at_most - 16_667 == int(found[a].parts.exact * 1000)
+    value = explanation.of(town.book(), found[a])
+    judging, forecasts, evidence = value["judge"]["sentences"]
+    assert judging == "J = 0.61: gold 21/26 (at least 0.63 with 90 %, older votes fading), 41 of 42 seats revealed"
+    assert forecasts == "F = 0.25: 12 forecasts, on average 0.25 nats better than the price without its own trades"
+    assert evidence == "E = 0.30: qualities 1.00 + 0.50 of the best 5, over 5"
+    assert "0.15 × 0.25 + 0.10 × 0.30" in value["formula"] and value["judge"]["gold"]["at_least"] == str(bound)
+    assert "2 of its votes so far; 8 are needed" in explanation.of(town.book(), found[d])["judge"]["sentences"][0]
+
+
+def test_a_score_is_open_while_a_market_can_still_change_it(town):
+    a = town.people["a"].address
+    for tallies in (told(0, running=2, **{f"_{a.hex()}": GOOD}), told(**{f"_{a.hex()}": GOOD})):
+        (found, *_) = score.of_epoch(town.book(), 0, town.find, Assessment(tallies))
+        assert not found.final and found.score is None and found.parts.E * 10 == 3
+        assert explanation.of(town.book(), found)["formula"].endswith(" so far")
+    value = explanation.of(town.book(), score.of_epoch(town.book(), 0, town.find, Assessment(told(0, running=2)))[0])
+    assert value["judge"]["sentences"][-1] == "so far: 2 markets opened in this epoch or before are not settled"
+
+
+def test_a_market_that_is_not_known_counts_nothing_and_says_what_that_can_cost(town):
+    late = Assessment(told(0, 1), unknown="its pages end here", until=-1)
+    for market in (Assessment(unknown="its pages end here"), late):
+        found = score.of_epoch(town.book(), 0, town.find, market)
+        assert [each.score for each in found] == [183_333, 33_333, 516_666, 0] and all(each.judged.unknown for each in found)
+        assert found[0].at_most == 183_333 + 16_667 + 450_000
+        row = explanation.row(town.book(), found[0])
+        assert [row["parts"][name] for name in "WJFEU"] == ["1/3", None, None, None, "1/3"]
+        assert "0.20 × ? + 0.15 × ? + 0.10 × ? + 0.05 × 1/3) = at least 183.333" in explanation.of(town.book(), found[0])["formula"]
+        (line,) = explanation.unjudged(found)
+        assert "of epoch 0 are not known here: its pages end here" in line and "up to 450 points" in line
+    assert not explanation.unjudged(score.of_epoch(town.book(), 0, town.find, Assessment(told(0), unknown="later", until=1)))
+
+
 def test_late_and_open_commitments(town):
     late = town.scores(1)["a"]
     assert late.final and late.score == 0 and late.hearing.others == 0
@@ -314,7 +382,7 @@ def test_what_epochs_are_refused(town):
 def run(town, tmp_path, monkeypatch):
     """A run folder of this swarm whose peers hold the blobs."""
     monkeypatch.setenv("SWARM_HOME", str(tmp_path))
-    return a_run(town, tmp_path / "runs" / "local-1", recipe.load("local", []))
+    return a_run(town, tmp_path / "runs" / "local-1", RULES)
 
 
 def a_run(town: Town, folder, rules) -> runs.Run:
@@ -376,7 +444,8 @@ def test_explain_reproduces_the_score_from_its_own_inputs(capsys, town, run):
             assert made["settled"] and bool(made["why"]) == (not made["units_verified"])
     code, out, _ = command(capsys, "explain", "0")
     assert code == 0 and "1000 × (0.50 × 1000/3000 + 0.20 × 0 + 0.15 × 0 + 0.10 × 0 + 0.05 × 1/3) = 183.333" in out
-    assert explanation.NO_JUDGE in out and "is unavailable" in out and "T = 2 steps, q = 2 drawn" in out
+    assert all(text in out for text in ("J = 0: no seat", "F = 0: 0 of its forecasts", "E = 0: no accepted", "is unavailable"))
+    assert "T = 2 steps, q = 2 drawn" in out
     assert "forging is seen with odds" in out and ": ok" in out and WHY[Reason.UNAUDITED] in out
 
 
@@ -424,14 +493,15 @@ def test_a_joiner_without_any_record_gets_them_from_members_and_computes_the_sam
     with networks.started(member), networks.started(networks.network(tmp_path / "other", tuple(member.addresses()), swarm=town.swarm.id)) as (other,):
         for number, data in enumerate(blobs.values()):
             (member, other)[number % 2].put(data)
-        joined = a_run(replace(town, blobs={}), tmp_path / "joiner" / "runs" / "joined-1", recipe.load("local", []))
+        joined = a_run(replace(town, blobs={}), tmp_path / "joiner" / "runs" / "joined-1", RULES)
         joined.update(boot=member.addresses())
         assert command(capsys, *words[2], "--wait", "60") == (0, before[2], "")
         assert {path.name for path in kept.iterdir()} == {digest.hex() for digest in blobs}
         assert not list(kept.parent.glob("visit-*"))
         for folder in (kept, joined.folder):
             shutil.rmtree(folder)
-        given = Invite(town.swarm.id, bytes(32), bytes(32), tuple(member.addresses()), town.world.link).text()
+        member.put(RULES.canonical)
+        given = Invite(town.swarm.id, RULES.hash, digest_of(RULES.canonical), tuple(member.addresses()), town.world.link).text()
         code, out, err = command(capsys, "score", "--wait", "60", "--invite", given)
         assert code == 0 and "records: 6" in err and "200.000" in out and "missing" not in out
     for each, was in zip(words, before, strict=True):
@@ -465,6 +535,20 @@ def test_missing_records_are_named_with_what_that_means(capsys, town, run):
     assert code == 0 and archive.NOT_ASKED in out
 
 
+def test_a_run_without_its_markets_pages_says_so(capsys, town, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+    run = a_run(town, tmp_path / "runs" / "local-1", recipe.load("local", []))
+    code, out, err = command(capsys, "score")
+    assert code == 0 and "≥183.333" in out and "not known here: no page of its judge market" in out and err == ""
+    code, out, _ = command(capsys, "explain", "0")
+    assert code == 0 and "= at least 183.333" in out and "judge     not known here" in out
+    assert [row["score"] for row in json.loads(command(capsys, "leaderboard", "--json")[1])] == [516.666, 183.333, 33.333, 0.0]
+    (run.peer(0) / "market").mkdir()
+    (run.peer(0) / "market" / "market.sqlite").write_bytes(b"no database at all, but longer than a header" * 100)
+    code, out, _ = command(capsys, "score")
+    assert code == 0 and "cannot be read" in out
+
+
 def test_members_that_cannot_be_reached_are_said(capsys, town, run):
     run.update(boot=["/ip4/127.0.0.1/tcp/1/p2p/" + keys.base58_of(town.people["a"].peer)])
     code, out, _ = command(capsys, "score", "--epoch", "0", "--wait", "1")
@@ -482,7 +566,7 @@ def test_refusals_are_a_sentence_and_a_hint(capsys, town, run, tmp_path, monkeyp
     none = a_run(town, tmp_path / "none", recipe.load("local", ["proof.profile=none"]))
     code, err = refused("score", "--run-dir", str(none.folder))
     assert code == 2 and "has no chain" in err and "proof.profile = none" in err
-    stranger = a_run(Town(town.world, SimpleNamespace(id=b"\7" * 32), {}, {}), tmp_path / "stranger", recipe.load("local", []))
+    stranger = a_run(Town(town.world, SimpleNamespace(id=b"\7" * 32), {}, {}), tmp_path / "stranger", RULES)
     code, err = refused("leaderboard", "--run-dir", str(stranger.folder))
     assert code == 2 and "is not on its chain yet" in err
     (run.chain / "chain.json").unlink()

@@ -1,6 +1,7 @@
 """`swarm score`, `swarm explain`, `swarm leaderboard`: what everyone has earned, recomputed from the chain and public records each time.
 
 Records that are not on this machine are fetched from members: through the run's own peers, through those that invited it, or with `--invite`.
+The judge market's pages are those of the run's nodes while they are on; else members are asked for theirs.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from swarm.cli.audit import Invited
 
 if TYPE_CHECKING:
     from swarm.archive import Archive
+    from swarm.assessment import Assessment, Source
     from swarm.chain.book import Book
-    from swarm.chain.client import Chain
-    from swarm.runs import Run
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to go on asking for records that no member hands over; 0 asks nobody.")]
 Operator = Annotated[str, typer.Option("--operator", help="Only this operator: its 0x address or a peer's two-word name.")]
@@ -47,14 +47,14 @@ def score(
     from swarm import score as scores
     from swarm.ui import scores as ui
 
-    with opened(run_dir, invite, wait, json, epoch) as (book, archive):
+    with opened(run_dir, invite, wait, json, epoch) as (book, archive, market):
         if epoch is not None:
             explanation.require_over(book, epoch)
         only = explanation.operator_of(book, operator) if operator else None
-        found = [each for number in (book.epochs if epoch is None else [epoch]) for each in scores.of_epoch(book, number, archive.find)]
+        found = [each for number in (book.epochs if epoch is None else [epoch]) for each in scores.of_epoch(book, number, archive.find, market)]
         found = [each for each in found if only in (None, each.operator)]
         rows = [explanation.row(book, each) for each in found]
-        missing = explanation.missing(found, archive.why)
+        missing = [*explanation.missing(found, archive.why), *explanation.unjudged(found)]
     if json:
         typer.echo(codec.dumps(rows, indent=1))
     elif rows:
@@ -82,12 +82,12 @@ def explain(
     from swarm import score as scores
     from swarm.ui import scores as ui
 
-    with opened(run_dir, invite, wait, json, epoch) as (book, archive):
+    with opened(run_dir, invite, wait, json, epoch) as (book, archive, market):
         explanation.require_over(book, epoch)
         only = explanation.operator_of(book, operator) if operator else None
-        found = [each for each in scores.of_epoch(book, epoch, archive.find) if only in (None, each.operator)]
+        found = [each for each in scores.of_epoch(book, epoch, archive.find, market) if only in (None, each.operator)]
         values = [explanation.of(book, each) for each in found]
-        missing = explanation.missing(found, archive.why)
+        missing = [*explanation.missing(found, archive.why), *explanation.unjudged(found)]
     if json:
         typer.echo(codec.dumps({"epoch": epoch, "swarm": book.swarm.id.hex(), "formula": explanation.FORMULA, "scores": values}, indent=1))
         return
@@ -111,9 +111,9 @@ def leaderboard(json: o.Json = False, run_dir: o.RunDir = None, invite: Invited 
     from swarm.keys import checksum
     from swarm.ui import scores as ui
 
-    with opened(run_dir, invite, wait, json) as (book, archive):
-        found = [each for number in book.epochs for each in scores.of_epoch(book, number, archive.find)]
-        totals, missing = scores.totals(found), explanation.missing(found, archive.why)
+    with opened(run_dir, invite, wait, json) as (book, archive, market):
+        found = [each for number in book.epochs for each in scores.of_epoch(book, number, archive.find, market)]
+        totals, missing = scores.totals(found), [*explanation.missing(found, archive.why), *explanation.unjudged(found)]
     rows = [
         {
             "operator": checksum(each.operator),
@@ -135,60 +135,64 @@ def leaderboard(json: o.Json = False, run_dir: o.RunDir = None, invite: Invited 
 
 
 @contextlib.contextmanager
-def opened(run_dir: Path | None, invite: str | None, wait: float, quiet: bool, epoch: int | None = None) -> Iterator[tuple[Book, Archive]]:
-    """The book of a run's swarm, or of an invite's, and the public records of its epochs, or of one.
+def opened(
+    run_dir: Path | None, invite: str | None, wait: float, quiet: bool, epoch: int | None = None
+) -> Iterator[tuple[Book, Archive, Assessment]]:
+    """The book of a run's swarm, or of an invite's, the public records of its epochs, or of one, and what its judge market says.
 
     Raises InputError where there is no run, or no chain or swarm in it, ChainError where the chain cannot be read.
     """
-    from swarm import runs, witness
+    from swarm import assessment, runs, witness
     from swarm.archive import Archive
     from swarm.chain.book import Book
     from swarm.errors import ChainRefused, InputError
 
     say = (lambda text: None) if quiet else (lambda text: typer.echo(text, err=True))
-    place = runs.home() / "cache" / f"visit-{os.getpid()}"
-    with _invited(invite) if invite else _of_run(run_dir) as (chain, swarm, folders, boot):
-        chain.check()
+    place, cache = runs.home() / "cache" / f"visit-{os.getpid()}", runs.home() / "cache"
+    with _invited(invite) if invite else _of_run(run_dir) as source:
+        source.chain.check()
         try:
-            book = Book(chain, swarm)
+            book = Book(source.chain, source.swarm)
         except ChainRefused as error:
             if error.name != "SwarmUnknown":
                 raise
-            what = f"swarm {swarm.hex()[:8]} is not on its chain yet"
+            what = f"swarm {source.swarm.hex()[:8]} is not on its chain yet"
             raise InputError(what, "its first peer creates it once it knows its machine; try again in a minute") from None
-        archive = Archive(swarm, folders, runs.home() / "cache" / "records", place, boot, say)
-        archive.gather(witness.wanted(book, book.epochs if epoch is None else [epoch]), wait)
-        yield book, archive
-
-
-Source = tuple["Chain", bytes, list[Path], list[str]]  # chain, swarm, folders with blobs, addresses of members
+        blobs = [peer / "network" / "blobs" for peer in source.peers]
+        with contextlib.closing(Archive(source.swarm, blobs, cache / "records", place, list(source.boot), say)) as archive:
+            archive.gather(witness.wanted(book, book.epochs if epoch is None else [epoch]), wait)
+            yield book, archive, assessment.of(source, book, archive, cache / "pages", wait)
 
 
 @contextlib.contextmanager
 def _of_run(run_dir: Path | None) -> Iterator[Source]:
     """A run of this machine: its peers while they are on, and those that it was invited by, are whom others are asked through."""
     from swarm import chainhost, heartbeat, runs
+    from swarm.assessment import Source
     from swarm.chain import link
     from swarm.errors import InputError
 
     run = runs.latest(run_dir)
-    if run.recipe().proof.profile == "none":
+    rules = run.recipe()
+    if rules.proof.profile == "none":
         what = f"the run in {run.folder} has no chain: its recipe says proof.profile = none"
         raise InputError(what, "scores need a recipe that proves, such as `local`")
     folder = run.folder / chainhost.FOLDER
     if not (folder / link.FILE).exists():
         what = f"the run in {run.folder} has no chain yet"
         raise InputError(what, "it starts with `swarm up`, within the first minute; `swarm status` says where it is")
-    beats = [heartbeat.read(peer / heartbeat.FILE) for peer in run.peers] if run.on else []
+    on = run.on
+    beats = [heartbeat.read(peer / heartbeat.FILE) for peer in run.peers] if on else []
     boot = [address for beat in beats if beat is not None for address in beat.addresses]
     with chainhost.reading(folder) as chain:
-        yield chain, bytes.fromhex(run.info.swarm), _blobs(run), [*boot, *run.info.boot]
+        yield Source(chain, bytes.fromhex(run.info.swarm), tuple(run.peers), (*boot, *run.info.boot), on, rules, run.info.recipe_blob)
 
 
 @contextlib.contextmanager
 def _invited(text: str) -> Iterator[Source]:
     """The swarm of an invite, with what its runs on this machine, if any, have of it."""
     from swarm import invite, runs
+    from swarm.assessment import Source
     from swarm.chain.client import Chain
     from swarm.errors import InputError
 
@@ -196,11 +200,10 @@ def _invited(text: str) -> Iterator[Source]:
     if given.chain is None:
         raise InputError("this invite names no chain: nothing is proved in its swarm", "there is nothing to score")
     mine = [run for run in runs.all_runs() if run.info.swarm == given.swarm.hex()]
-    yield Chain(given.chain), given.swarm, [folder for run in mine for folder in _blobs(run)], list(given.addresses)
-
-
-def _blobs(run: Run) -> list[Path]:
-    return [peer / "network" / "blobs" for peer in run.peers]
+    peers = tuple(peer for run in mine for peer in run.peers)
+    rules = mine[0].recipe() if mine else None
+    on = any(run.on for run in mine)
+    yield Source(Chain(given.chain), given.swarm, peers, tuple(given.addresses), on, rules, given.recipe_blob.hex())
 
 
 def _say(lines: list[str]) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from swarm.explanation import NO_JUDGE, decimals
+from swarm.explanation import decimals
 from swarm.score import points
 
 Value = dict[str, Any]
@@ -39,7 +39,8 @@ def explanation(value: Value, console: Console) -> None:
     console.print()
     console.print(Text(f"{value['name']}  {value['operator']}", style="bold"), soft_wrap=True)
     pairs = [("score", value["formula"]), ("work", f"{value['units']:,} units (MFLOP) verified, {value['most_units']:,} count in an epoch")]
-    pairs += [("uptime", _heard(value["heard"])), *(("", _unread(each)) for each in value["unread"]), ("others", NO_JUDGE)]
+    pairs += [("uptime", _heard(value["heard"])), *(("", _unread(each)) for each in value["unread"])]
+    pairs += [("" if place else "judge", text) for place, text in enumerate(value["judge"]["sentences"])]
     for made in value["commitments"]:
         pairs += _commitment(made)
     if not value["commitments"]:
@@ -76,12 +77,15 @@ def _unread(each: Value) -> str:
 
 
 def _score(row: Value) -> str:
-    return "open" if row["score"] is None else points(round(row["score"] * 1000))
+    if row["score"] is None:
+        return "open"
+    return ("≥" if None in row["parts"].values() else "") + points(round(row["score"] * 1000))
 
 
 def _parts(row: Value) -> list[str]:
-    found = {name: Fraction(text) for name, text in row["parts"].items()}
-    return [decimals(found["W"], 3), *(decimals(found[name], 2) if found[name] else "0" for name in "JFEU")]
+    found = {name: None if text is None else Fraction(text) for name, text in row["parts"].items()}
+    shown = {name: "?" if part is None else decimals(part, 2) if part else "0" for name, part in found.items()}
+    return [decimals(found["W"], 3), *(shown[name] for name in "JFEU")]
 
 
 def _hashes(row: Value, whole: bool) -> str:
