@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from swarm.chain.book import Book
     from swarm.chain.client import Chain
     from swarm.market.facts import ChainFacts
+    from swarm.market.history import Dissent, History
     from swarm.recipe import Recipe
 
+OTHER_LOG = "the pages here make another log than the one whose root is final on the chain, that"
 NO_PAGES = "no page of its judge market could be had"
 
 
@@ -39,7 +41,8 @@ class Judged:
 
     tallies: dict[bytes, Tally] = field(default_factory=dict)
     final: bool = True
-    waits: int = 0  # markets that can still change something
+    waits: int = 0  # markets that can still change something, unless the log's root is
+    anchored: bool = False  # final on the chain: then nothing can
     unknown: str = ""
 
 
@@ -59,10 +62,10 @@ class Source:
 
 class Assessment:
     """All epochs of one swarm's market. `tallies` is None where nothing is known of it, `unknown` then says why, or is empty where there is no
-    market. With `until` (milliseconds) pages end there, and later epochs are unknown."""
+    market. With `until` (milliseconds) pages end there, and later epochs are unknown. `history` is that of the tape which was played."""
 
-    def __init__(self, tallies: Tallies | None = None, unknown: str = "", until: int | None = None):
-        self.tallies, self.unknown, self.until = tallies, unknown, until
+    def __init__(self, tallies: Tallies | None = None, unknown: str = "", until: int | None = None, history: History | None = None):
+        self.tallies, self.unknown, self.until, self.history = tallies, unknown, until, history
 
     def of(self, epoch: int) -> Judged:
         """What is known of an epoch."""
@@ -71,8 +74,19 @@ class Assessment:
         ended = self.tallies.ended.get(epoch)
         if self.until is not None and (ended is None or ended.t > self.until):
             return Judged(final=ended is not None, unknown=self.unknown)
-        waits = self.tallies.running(epoch)
-        return Judged(self.tallies.of(epoch), ended is not None and not waits, waits)
+        waits, anchored = self.tallies.running(epoch), self._is_closed(epoch)
+        if self.dissent is not None and not anchored:
+            return Judged(final=ended is not None, unknown=f"{OTHER_LOG} of epoch {self.dissent.epoch}")
+        return Judged(self.tallies.of(epoch), ended is not None and (anchored or not waits), 0 if anchored else waits, anchored)
+
+    @property
+    def dissent(self) -> Dissent | None:
+        """A final root on the chain that these pages do not make."""
+        return self.history.dissent if self.history is not None else None
+
+    def _is_closed(self, epoch: int) -> bool:
+        history = self.history
+        return history is not None and history.schedule is not None and history.end(epoch) <= history.closed
 
     @classmethod
     def played(cls, facts: ChainFacts, terms: Terms, scorer: Callable, pages: Iterable[bytes], now: int, **known: object) -> Assessment:
@@ -90,9 +104,10 @@ class Assessment:
             with contextlib.suppress(errors.Refused):
                 tape.add(page)
         tape.play(min(now, facts.seen) - lag_of(terms))
+        tape.history.look(facts.finals, facts.seen / 1000)
         tallies = Tallies(terms)
         tallies.follow(tape.log)
-        return cls(tallies, **known)
+        return cls(tallies, history=tape.history, **known)
 
 
 def of(source: Source, book: Book, archive: Archive, cache: Path, wait_s: float) -> Assessment:
@@ -105,8 +120,13 @@ def of(source: Source, book: Book, archive: Archive, cache: Path, wait_s: float)
         pages, until, unknown = _pages(source, facts, archive, cache, wait_s)
         if not pages:
             return Assessment(unknown=f"{NO_PAGES}: {unknown}" if unknown else NO_PAGES)
-        with scorers(rules, facts, **_code(source.peers)) as scorer:
-            return Assessment.played(facts, terms, scorer, pages, time.time_ns() // 1_000_000, unknown=unknown, until=until)
+        now = time.time_ns() // 1_000_000
+        with scorers(rules, facts, source.peers) as scorer:
+            for each in (pages, *(on_disk([peer]) for peer in source.peers)):  # what one node took too late another one may not have
+                found = Assessment.played(facts, terms, scorer, each, now, unknown=unknown, until=until)
+                if found.dissent is None:
+                    break
+            return found
     except (NetworkError, Refused, TaskError) as error:
         return Assessment(unknown=str(error))
     except sqlite3.Error as error:
@@ -155,16 +175,6 @@ def _asked(source: Source, facts: ChainFacts, archive: Archive, cache: Path, wai
         os.close(lock)
 
 
-def _code(peers: tuple[Path, ...]) -> dict[str, object]:
-    """What of the task's code the node on this machine may run."""
-    from swarm import settings
-
-    if not peers or not (peers[0] / settings.FILE).exists():
-        return {}
-    chosen = settings.load(peers[0])
-    return {"trusted": chosen.trusted, "allow_code": chosen.allow_code, "folder": chosen.recipe_folder}
-
-
 def facts_of(book: Book, rules: Recipe) -> tuple[ChainFacts, Terms]:
     """What the chain says, read to its end, and the terms of the market."""
     from swarm.enrolment import schedule_of
@@ -178,13 +188,18 @@ def facts_of(book: Book, rules: Recipe) -> tuple[ChainFacts, Terms]:
 
 
 @contextlib.contextmanager
-def scorers(rules: Recipe, facts: ChainFacts, **code: object) -> Iterator[Callable]:
-    """The task's own scorer, which resolves markets and checks panels. Raises Refused, TaskError where its code may not or cannot run here."""
+def scorers(rules: Recipe, facts: ChainFacts, peers: tuple[Path, ...]) -> Iterator[Callable]:
+    """The task's own scorer, which resolves markets and checks panels. Raises Refused, TaskError where its code may not or cannot run here.
+
+    It may run what the first of the nodes `peers` may.
+    """
+    from swarm import settings
     from swarm.judging import scorer_of
     from swarm.tasks.mix import Mix
-    from swarm.voting import Unmanned
+    from swarm.voting import Unmanned, code_of
 
-    with Mix(rules, **code) as mix:
+    code = code_of(peers[0]) if peers and (peers[0] / settings.FILE).exists() else {}
+    with Mix(rules, trusted=code.get("trusted", False), allow_code=code.get("allow_code"), folder=code.get("recipe_folder")) as mix:
         yield scorer_of(rules, Unmanned(rules, mix), facts)
 
 

@@ -19,9 +19,11 @@ def of(score: Score) -> dict[str, Any]:
     if judged.unknown:
         return {"state": "unknown", "why": judged.unknown, "sentences": [f"not known here: {judged.unknown}"]}
     waiting = [f"so far: {judged.waits} markets opened in this epoch or before are not settled"] if judged.waits else []
+    waiting += ["the log up to this epoch's end is the one whose root is final on the chain"] if judged.anchored else []
     return {
         "state": "final" if judged.final else "so far",
         "waits": judged.waits,
+        "anchored": judged.anchored,
         "seats": {"decided": one.seats, "revealed": one.revealed, "full": scores.SEATS_FULL},
         "gold": {
             "votes": one.gold_votes,

@@ -82,7 +82,7 @@ def of_run(run: Run, peer: int = 0) -> Voter:
     boot = [address for beat in beats if beat is not None for address in beat.addresses]
     if not boot or enrolment.read_schedule(run.chain) is None or not (folder / "session.bin").exists():
         raise InputError(f"the run in {run.folder} is still starting", "try again in a minute; `swarm status` says where it is")
-    return Voter(folder, rules, bytes.fromhex(run.info.swarm), tuple([*boot, *run.info.boot]), run.chain, **_code(folder))
+    return Voter(folder, rules, bytes.fromhex(run.info.swarm), tuple([*boot, *run.info.boot]), run.chain, **code_of(folder))
 
 
 def of_seat(run: Run) -> Voter:
@@ -97,10 +97,10 @@ def of_seat(run: Run) -> Voter:
         raise InputError(f"the seat in {run.folder} was not taken to the end", "give --invite again: it goes on from there")
     rules = run.recipe()
     where = (folder, rules, bytes.fromhex(run.info.swarm), tuple(run.info.boot), run.chain)
-    return Voter(*where, **_code(folder), stake=rules.judge.stake * CREDIT)
+    return Voter(*where, **code_of(folder), stake=rules.judge.stake * CREDIT)
 
 
-def _code(folder: Path) -> dict[str, Any]:
+def code_of(folder: Path) -> dict[str, Any]:
     """What a peer may run of its recipe."""
     chosen = settings.load(folder)
     return dict(trusted=chosen.trusted, allow_code=chosen.allow_code, recipe_folder=chosen.recipe_folder)

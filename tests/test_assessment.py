@@ -21,16 +21,18 @@ from swarm.judging import FOLDER
 from swarm.market.facts import Minted
 from swarm.market.page import Account, Opening
 from swarm.market.store import FILE, Store
+from swarm.proof.schedule import Schedule
 
-EPOCHS = (START - 1000, START + 45_000, START + 60_000)
+EPOCHS = (START - 1000, START + 45_000, START + 91_000)  # when 1 to 3 begin
+SCHEDULE = Schedule(START // 1000 - 47, epoch=46, grace=4, beacon=1, audit=5, reveal=3, challenge=3)
 SCORER = b"\5" * 32
-LATER = START + 80_000
+LATER = START + 95_000
 
 
 def facts() -> FakeFacts:
-    made = FakeFacts()
+    made = FakeFacts(schedule=SCHEDULE)
     made.people("host", *NAMES)
-    made.beacons(-3000, 80_000)
+    made.beacons(-3000, 95_000)
     made.add(*(Minted(t, number, ()) for number, t in enumerate(EPOCHS[1:], 2)))
     made.seen = LATER
     return made
@@ -76,8 +78,11 @@ def _right(market) -> int:
 RIGHT = {opening("host", START, nonce=n).open.event.outcomes[0][1]: n % 2 for n in range(500)}
 
 
-def played(pages, now: int = LATER, **known) -> Assessment:
-    return Assessment.played(facts(), TERMS, scorer, pages, now, **known)
+def played(pages, now: int = LATER, finals: dict[int, bytes] | None = None, **known) -> Assessment:
+    """`finals`: roots that the chain calls final, by epoch."""
+    told = facts()
+    told.finals = finals or {}
+    return Assessment.played(told, TERMS, scorer, pages, now, **known)
 
 
 def test_a_small_market_brings_judging_forecasts_and_evidence_above_nought():
@@ -114,6 +119,17 @@ def test_an_epoch_is_final_when_it_is_over_and_its_markets_are_settled():
     openings = [data for data in written() if isinstance(_read(data), Opening | Account)]  # whose hosts vanished
     waiting = played(openings, now=EPOCHS[1] + 5000).of(1)
     assert not waiting.final and waiting.waits > 0
+
+
+def test_a_final_root_on_the_chain_closes_an_epoch_and_another_one_makes_it_unknown():
+    cut = [data for data in written() if isinstance(_read(data), Opening | Account)]
+    root = {epoch: played(cut).history.root(epoch).head for epoch in (0, 1)}
+    waiting = played(cut, now=EPOCHS[1] + 5000, finals=root).of(1)
+    assert waiting.anchored and waiting.final and not waiting.unknown
+    other = played(cut, finals={0: root[0], 1: bytes(32)})
+    assert other.of(0).anchored and other.of(0).final
+    assert other.of(1).unknown.endswith("another log than the one whose root is final on the chain, that of epoch 1") and not other.of(1).tallies
+    assert other.of(2).unknown
 
 
 def test_pages_that_end_early_leave_later_epochs_unknown():
