@@ -5,6 +5,7 @@
     draws are known   serve the own drawn states; audit what this peer was drawn for              (`_open`, `_seats`)
     audits are over   open the verdicts, then the salts of the own drawn steps                    (`_reveal`)
     case is closed    carry it out, add the units, release the blobs                              (`_settle`)
+    besides           what others ask for, such as the judge market's anchors                     (`take_on`)
 
 The chain is asked anew at every turn, and everything that is sent goes through the outbox, so the thread can be killed at any line.
 A chain that does not answer is said once and asked again; the node trains on.
@@ -102,14 +103,19 @@ class Duties:
         self._settled: dict[tuple[bytes, int], None] = {}
         self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
-        self._shares = Shares(chain, swarm, key, schedule, onion, self._send, say)
+        self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
         self._alone = False
-        parts = (schedule, recorder, desk, self.outbox, self._send, heard, say)
+        parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
+        self._further: list[Callable[[int], None]] = []
         self._beat = Beat("duties", TURN_S, self._try)
 
     def start(self) -> None:
         self._beat.start()
+
+    def take_on(self, duty: Callable[[int], None]) -> None:
+        """Do this too at every turn, with the chain's time (s). It may `send`, and raise ChainError."""
+        self._further = [*self._further, duty]
 
     def close(self, leaves: bool = False) -> None:
         """End the thread. `leaves`: this member ends in order and is not to be drawn while it is away; its next start resumes."""
@@ -147,7 +153,7 @@ class Duties:
         trouble: list[ChainError] = []
         duties = (self._learn, self._come_back, self._company, self._commitments.bring_on, self._shares.show, self._report, self._remember)
         cases = [lambda now, case=case: self._serve(case, now) for case in self._cases.values()]
-        for part in (*duties, *cases, self._pump):
+        for part in (*duties, *cases, *self._further, self._pump):
             try:
                 part(now)
             except ChainError as error:  # what one question meets does not stop the others: deadlines pass
@@ -203,7 +209,7 @@ class Duties:
         if self.swarm.stake(self.key).lapsed:
             epoch = self.schedule.epoch_at(now)
             goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
-            if self._send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
+            if self.send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
                 self.say("a duty was missed: this peer has paid for an absence and comes back into the draws")
 
     def _company(self, now: int) -> None:
@@ -269,7 +275,7 @@ class Duties:
             where = [header.key, header.epoch, state.level, state.roll, self.key]
             goal = Goal(contract="court", function="voteOf", args=where, field="commitment", value=bytes.fromhex(ballot.hash))
             args = [self.key, header.key, header.epoch, state.level, bytes.fromhex(ballot.hash)]
-            self._send(f"verdict {seat}", "commitVerdict", "court", args, state.phaseEnds, goal)
+            self.send(f"verdict {seat}", "commitVerdict", "court", args, state.phaseEnds, goal)
 
     def _audited(self, case: _Case, state: SimpleNamespace, seat: str, now: int) -> Ballot | None:
         """The ballot of an audit that is done; begins the audit where it was not begun."""
@@ -306,11 +312,11 @@ class Duties:
             goal = Goal(contract="court", function="voteOf", args=where, field="verdict", op="ne", value=0)
             opened = [ballot.kind, ballot.step, bytes.fromhex(ballot.value), bytes.fromhex(ballot.salt)]
             args = [self.key, vars(header), state.level, *opened]
-            self._send(f"open {seat}", "revealVerdict", "court", args, state.phaseEnds, goal)
+            self.send(f"open {seat}", "revealVerdict", "court", args, state.phaseEnds, goal)
         if header.key == self.key and state.phase == Phase.CHALLENGE and state.level == 0 and self._holds(header):
             drawn = self.swarm.drawn_steps(self.key, header.epoch, header.steps)
             salts = {step.leaf.step: step.salt for step in self.recorder.steps(header.epoch)}
-            self._send(f"salts {header.epoch}", "openSalt", "court", [vars(header), [salts[step] for step in drawn]], state.phaseEnds, None)
+            self.send(f"salts {header.epoch}", "openSalt", "court", [vars(header), [salts[step] for step in drawn]], state.phaseEnds, None)
 
     def _settle(self, case: _Case, state: SimpleNamespace, now: int) -> None:
         """Carry out an own closed case. Others' cases are forgotten: their provers settle them."""
@@ -319,11 +325,11 @@ class Duties:
             args, until = [vars(header)], now + LATE_S
             if not state.finalized:
                 goal = Goal(contract="court", function="caseOf", args=[self.key, header.epoch], field="finalized")
-                self._send(f"finalize {header.epoch}", "finalize", "court", args, until, goal, lane="settle")
+                self.send(f"finalize {header.epoch}", "finalize", "court", args, until, goal, lane="settle")
                 return
             if not self.chain.read("ledger", "isSettled", self.key, header.epoch):
                 goal = Goal(contract="ledger", function="isSettled", args=[self.key, header.epoch])
-                self._send(f"settle {header.epoch}", "settle", "ledger", args, until, goal, lane="settle")
+                self.send(f"settle {header.epoch}", "settle", "ledger", args, until, goal, lane="settle")
                 return
             self._say_outcome(header, state)
             self.recorder.settled(header.epoch)
@@ -350,7 +356,7 @@ class Duties:
         while len(self._blobs) > CLOSED_KEPT * max(1, len(self._members)):
             del self._blobs[next(iter(self._blobs))]
 
-    def _send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> bool:
+    def send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> bool:
         """Put a transaction into the outbox; False where it lies there already, or has been done."""
         intent = Intent(id=id, contract=contract, function=function, args=args, account=self.account, deadline=deadline, goal=goal, lane=lane or id)
         return self.outbox.add(intent)

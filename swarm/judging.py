@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarm.anchoring import Anchoring
 from swarm.errors import ChainError
 from swarm.heartbeat import Judged
 
@@ -60,6 +61,9 @@ class Judging:
         node.presence.beat.judged = Judged()
         node.presence.judging = self
         self.room.start()
+        duties = proving.duties
+        around = (duties.chain, duties.swarm, duties.key, duties.schedule, self.room.facts, self.room.root, duties.send, duties.say)
+        duties.take_on(Anchoring(*around).bring_on)
 
 
 def terms_of(rules: Recipe, schedule: Schedule, domain: int) -> Terms:

@@ -12,11 +12,11 @@ from swarm.chain import abi, contracts
 from swarm.chain.client import Swarm
 from swarm.chain.refusal import explain
 from swarm.chain.rpc import RpcError
+from swarm.chain.tally import Entry, Tally, leaf_of, nodes_of
 from swarm.chain.values import WEI
 from swarm.errors import ChainRefused
 
 LOG, GOLD = keys.keccak(b"log"), keys.keccak(b"gold")
-LEAF = [{"name": "", "type": each} for each in ("bytes32", "uint32", "address", "uint128", "uint128")]
 
 
 class Judges:
@@ -63,35 +63,14 @@ def judges(world):
     return Judges(world)
 
 
-# ---- OpenZeppelin's StandardMerkleTree
-
-
-def leaf(parameters: list[dict], values: list) -> bytes:
-    """Hashed twice, so that no node of the tree passes for an entry."""
-    return keys.keccak(keys.keccak(abi.encode(parameters, values, "an entry")))
-
-
-def nodes_of(leaves: list[bytes]) -> list[bytes]:
-    """The sorted leaves stand at the end in falling order; node i is over nodes 2i + 1 and 2i + 2, the smaller one first."""
-    nodes = [b""] * (len(leaves) - 1) + sorted(leaves, reverse=True)
-    for index in reversed(range(len(leaves) - 1)):
-        nodes[index] = keys.keccak(*sorted(nodes[2 * index + 1 : 2 * index + 3]))
-    return nodes
-
-
-def proof_of(nodes: list[bytes], leaf: bytes) -> list[bytes]:
-    place, path = nodes.index(leaf), []
-    while place:
-        path.append(nodes[place + 1 if place % 2 else place - 1])
-        place = (place - 1) // 2
-    return path
+# ---- the tally's tree
 
 
 def test_the_tree_is_openzeppelins():
     """The example in the README of github.com/OpenZeppelin/merkle-tree."""
     parameters = [{"name": "", "type": "address"}, {"name": "", "type": "uint256"}]
     entries = [["0x" + "11" * 20, 5 * WEI], ["0x" + "22" * 20, 25 * WEI // 10]]
-    nodes = nodes_of([leaf(parameters, entry) for entry in entries])
+    nodes = nodes_of([leaf_of(parameters, entry) for entry in entries])
     assert nodes[0].hex() == "d4dee0beab2d53f2cc83e567171bd2820e49898130a22622b10ead383e90bd77"
 
 
@@ -120,12 +99,11 @@ def test_an_epoch_is_anchored_slashed_and_paid(world, judges):
     for each in (voter, other):
         deposit(world, judges, each, 100 * WEI)
     entries = [(voter.address, 0, 10 * WEI), (other.address, 7 * WEI, 0), (members[0].address, 5 * WEI, 0)]
-    leaves = [leaf(LEAF, [swarm.id, 1, *entry]) for entry in entries]
-    assert judges.read("leafOf", swarm.id, 1, *entries[0]) == leaves[0]
-    nodes = nodes_of(leaves)
-    decide(world, judges, swarm, members, 1, nodes[0])
-    assert judges.read("votesOf", swarm.id, 1, LOG, GOLD, nodes[0]) == (600 * WEI, 600 * WEI)
-    claims = [(swarm.id, 1, *entry, proof_of(nodes, each)) for entry, each in zip(entries, leaves, strict=True)]
+    tally = Tally(swarm.id, 1, [Entry(*entry) for entry in entries])
+    assert judges.read("leafOf", swarm.id, 1, *entries[0]) == tally.leaf(Entry(*entries[0]))
+    decide(world, judges, swarm, members, 1, tally.root)
+    assert judges.read("votesOf", swarm.id, 1, LOG, GOLD, tally.root) == (600 * WEI, 600 * WEI)
+    claims = [(swarm.id, 1, *entry, tally.proof(Entry(*entry))) for entry in entries]
     anyone = world.account()
     with pytest.raises(ChainRefused) as error:
         judges.send(anyone, "claim", *claims[1])
