@@ -118,8 +118,8 @@ def of(source: Source, book: Book, archive: Archive, cache: Path, wait_s: float)
             return Assessment()
         facts, terms = facts_of(book, rules)
         pages, until, unknown = _pages(source, facts, archive, cache, wait_s)
-        if not pages:
-            return Assessment(unknown=f"{NO_PAGES}: {unknown}" if unknown else NO_PAGES)
+        if unknown and not pages:
+            return Assessment(unknown=f"{NO_PAGES}: {unknown}")
         now = time.time_ns() // 1_000_000
         with scorers(rules, facts, source.peers) as scorer:
             for each in (pages, *(on_disk([peer]) for peer in source.peers)):  # what one node took too late another one may not have
@@ -146,12 +146,10 @@ def _fetched(source: Source, book: Book, archive: Archive, wait_s: float) -> Rec
 
 def _pages(source: Source, facts: ChainFacts, archive: Archive, cache: Path, wait_s: float) -> tuple[dict[bytes, None], int | None, str]:
     """(pages, where they end, why): a node that is on reads on by itself, else members are asked."""
-    found = on_disk(source.peers)
-    if found and source.on:
+    found, files = on_disk(source.peers), [file for peer in source.peers for file in (peer / FOLDER).glob("market.sqlite*")]
+    if files and (source.on or not source.boot):  # all who could be asked are on this machine
         return found, None, ""
-    ends = max((path.stat().st_mtime_ns // 1_000_000 for peer in source.peers for path in (peer / FOLDER).glob("market.sqlite*")), default=0)
-    if not source.boot and found:  # everybody who ever was in this swarm is on this machine, and off
-        return found, None, ""
+    ends = max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=0)
     why = _asked(source, facts, archive, cache, wait_s, found)
     return found, ends if why else None, why
 

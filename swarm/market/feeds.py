@@ -33,20 +33,20 @@ class Feeds:
         self._count = len(self._store.pages())
 
     def read(self, network: Network, wait_s: float) -> bool:
-        """Read on, for about `wait_s` seconds; whether every member that answered was read to its end, and one did."""
+        """Read on, for about `wait_s` seconds; whether every member that keeps to the rules was read to its end, and one did."""
         reader = Reader(network, self._store, self.facts, self._take, lambda: time.time_ns() // 1_000_000)
         end, done = time.monotonic() + wait_s, False
         try:
             while not done and time.monotonic() < end:
                 reader.turn()
                 time.sleep(TURN_S)
-                left = [self._ahead(network, one.peer) for one in network.status().heard]
+                left = [self._ahead(network, one.peer) for one in network.status().heard if reader.answers(one.peer)]
                 answered = [count for count in left if count is not None]
                 done = bool(answered) and not any(answered)
         finally:
             reader.close()
             self.refused = dict(reader.refused)
-        return done
+        return done and self._count < MOST
 
     def pages(self) -> list[bytes]:
         """All of them, in the order in which they came."""
