@@ -176,7 +176,7 @@ def _checked(found: ChainLink, recipe: Recipe, given: Invite) -> Swarm:
         raise Refused("recipe hash", what, "ask for a new invite")
     there = swarm.terms
     places = found.contracts.places
-    for name, value in terms(recipe.proof, places["credit"], places["beacon"], there.faucet, there.start).items():
+    for name, value in terms(recipe.proof, places["credit"], places["beacon"], there.faucet, there.start, recipe.longest_market).items():
         if getattr(there, name) != value:
             shown = [each.hex() if isinstance(each, bytes) else each for each in (getattr(there, name), value)]
             raise Refused("terms", f"on this chain the swarm's {name} is {shown[0]}, by its recipe it is {shown[1]}", "ask for a new invite")

@@ -31,6 +31,7 @@ from swarm.stake import Call, adding, supplying
 HELLO, SCHEDULE, SESSION_KEY, ONION = "hello.json", "schedule.json", "chain.key", "onion.key"
 CREDIT = 10**18  # wei
 UNBONDING_EPOCHS = 20
+TAIL_EPOCHS = 4  # from a market's end until its slashes are carried out, as in JudgeAnchor
 ABSENCE_BPS, CONCEDE_BPS = 50, 100  # a missed beacon and a missed duty cost 1 % together
 AUDIT_FEE, TREASURY = CREDIT // 10, 1000 * CREDIT
 VOUCHER_S = 600
@@ -66,8 +67,8 @@ def session_key(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def terms(proof: Proof, token: str, beacon: str, faucet: bool, start: int = 0) -> dict[str, object]:
-    """`ISwarmRegistry.Terms` of a recipe; `start` 0 is the moment of creation."""
+def terms(proof: Proof, token: str, beacon: str, faucet: bool, start: int = 0, market: int = 0) -> dict[str, object]:
+    """`ISwarmRegistry.Terms` of a recipe; `start` 0 is the moment of creation, `market` the seconds that a market can take."""
     level = proof.audit + proof.reveal + proof.challenge
     longest = proof.grace + proof.beacon + 2 * (proof.audit + proof.reveal) + 4 * level
     return {
@@ -78,7 +79,7 @@ def terms(proof: Proof, token: str, beacon: str, faucet: bool, start: int = 0) -
         "audit": proof.audit,
         "reveal": proof.reveal,
         "challenge": proof.challenge,
-        "unbonding": max(UNBONDING_EPOCHS * proof.epoch, longest + proof.epoch),
+        "unbonding": max(UNBONDING_EPOCHS * proof.epoch, longest + 2 * proof.epoch, market + TAIL_EPOCHS * proof.epoch if market else 0),
         "segments": proof.drawn,
         "maxSteps": proof.steps,
         "maxUnits": proof.units,
@@ -179,7 +180,8 @@ class Enrolment:
         if self.swarm.record().creator != bytes(20):
             return
         places = self.chain.link.contracts
-        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet=check.is_credit(self.chain.rpc, self.chain.link))
+        faucet = check.is_credit(self.chain.rpc, self.chain.link)
+        wanted = terms(self.recipe.proof, places.credit, places.beacon, faucet, market=self.recipe.longest_market)
         self.chain.send(member.secret, "registry", "createSwarm", self.swarm.id, self.recipe.hash, hello.base, wanted, b"")
         self.say(f"swarm {self.swarm.id.hex()[:8]} is on chain {self.chain.link.chain_id}: epochs of {self.recipe.proof.epoch} s")
         seats, needed = self.chain.read("registry", "panelSizes")

@@ -12,6 +12,7 @@ import functools
 import json
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from judge.terms import PROFILES
 from swarm.bounds import json_of
 from swarm.errors import RecipeError
+from swarm.proof.schedule import SETTLE_S
 from swarm.sections import (
     Answer,
     AnyTask,
@@ -46,6 +48,8 @@ from swarm.sections import (
 
 MAX_BYTES = 65_536
 KEPT = 60  # epochs for which a peer's commitments are remembered by those who audit it
+DAY_S = 86_400
+STANDS_S = 60 * DAY_S  # the longest that a judge's stake may have to stay for one market
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
 
 
@@ -78,6 +82,7 @@ class Recipe(Section):
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
         self._provable()
         self._judgeable()
+        self._stakeable()
         longest = max(self.answer.max_tokens, self.critique.max_tokens, self.resolve.max_tokens)
         if longest >= self.model.max_length:
             raise ValueError(f"max_tokens of a stage is {longest}; it must be below model.max_length = {self.model.max_length}")
@@ -112,6 +117,22 @@ class Recipe(Section):
             least = math.ceil(2 * pace.whole / 1000 / (KEPT - 4 * pace.rounds))
             what = f"answers may wait {wait:.0f} s for a verdict ({self.judge.profile}), and records of their rounds are kept for {KEPT} epochs"
             raise ValueError(f"{what}: set proof.epoch to {least} or more")
+
+    def _stakeable(self) -> None:
+        if self.longest_market <= STANDS_S:
+            return
+        judge, proof, pace = self.judge, self.proof, PROFILES[self.judge.profile]
+        most = (STANDS_S - 4 * pace.whole // 1000) // (4 * pace.rounds) - proof.beacon - SETTLE_S
+        what = f"a market of judge.profile = {judge.profile} can take {self.longest_market / DAY_S:.0f} days with proof.epoch = {proof.epoch}"
+        raise ValueError(f"{what}, and stakes have to stay until it ends, {STANDS_S // DAY_S} days at most: set proof.epoch to {most} or less")
+
+    @property
+    def longest_market(self) -> int:
+        """Seconds that a market can take (T_max), with its waits for randomness; 0 without a market."""
+        if not self.has_market:
+            return 0
+        waiting = replace(PROFILES[self.judge.profile], seed=1000 * (self.proof.epoch + self.proof.beacon + SETTLE_S))
+        return -(-waiting.most // 1000)
 
     @property
     def has_judged(self) -> bool:

@@ -23,9 +23,9 @@ from swarm.chain.abi import Event
 from swarm.chain.client import Swarm
 from swarm.chain.logs import MAX_EVENTS, Scanner, mark
 from swarm.market.grants import EVENTS, Grants
-from swarm.proof.schedule import OLDEST_SEED, Schedule
+from swarm.proof.schedule import OLDEST_SEED, SETTLE_S, Schedule
 
-SETTLE_MS = 2000  # a block, and a look at it
+SETTLE_MS = SETTLE_S * 1000
 VOTES_KEPT = 64  # epochs of which is known who anchored what
 MINTS = 1024  # operators of one epoch: as many as an Epoch event names
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 OLDEST_SEED = 2  # epochs that a round's seed may be behind its own
 RECENT = 4  # epochs whose windows may still be open
+SETTLE_S = 2  # until everybody has read randomness that is fixed: a block, and a look at it
 VOTE_S, LONGEST_VOTE_S = 6, 120  # for the market's root to be anchored, before the window closes
 SLACK_S = 3.0  # clocks this close are taken for equal: block times are whole seconds
 
