@@ -248,7 +248,6 @@ def _case(state: State, market: Market, me: bytes, papers: Papers, name: Callabl
     terms, panel, phase = state.terms, market.panel, market.phase
     durations = terms.durations(market.kind)
     ballot = panel.ballots.get(me) if panel else None
-    past = [one.ballots[me] for one in market.panels if me in one.ballots and one.ballots[me].choice is not None]
     shown = _open_to(market, me)
     ahead = durations.evidence * (durations.rounds - market.round)
     above = market.level + 1 < len(terms.seats)
@@ -277,7 +276,7 @@ def _case(state: State, market: Market, me: bytes, papers: Papers, name: Callabl
         seats=panel.seats.get(me, 0) if panel else 0,
         unit=terms.unit,
         commitment=ballot.commit if ballot else b"",
-        choice=past[-1].choice if past else None,
+        choice=_choice(market, me),
         missed=bool(panel and me in panel.dropped),
         conflict=_conflict(market, me),
         ruling=_ruling(market) if shown else None,
@@ -288,6 +287,13 @@ def _case(state: State, market: Market, me: bytes, papers: Papers, name: Callabl
         owed=market.owed(me) if phase == SETTLED else 0,
         void_reason=market.void_reason,
     )
+
+
+def _choice(market: Market, me: bytes) -> int | None:
+    """What this operator revealed: in the present panel where it sits there (an earlier juror of a small swarm can sit again), else the last time."""
+    panels = market.panels[-1:] if market.panel and me in market.panel.seats else market.panels
+    revealed = [one.ballots[me].choice for one in panels if me in one.ballots and one.ballots[me].choice is not None]
+    return revealed[-1] if revealed else None
 
 
 def _open_to(market: Market, me: bytes) -> bool:

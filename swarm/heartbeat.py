@@ -80,6 +80,14 @@ class Judged(_Part):
     credits: float = Field(0.0, description="free ones")
     stake: float = Field(0.0, description="credits staked")
     final: int = Field(-1, description="newest epoch whose root is final on the chain and the same here; -1: none")
+    votes: int = Field(0, description="seats in which the frozen judge voted, since the process began")
+    watched: int = Field(0, description="verdicts of panels that this node judged again; of them disputed: `disputed`")
+    disputed: int = 0
+    evidence: int = Field(0, description="critiques brought as evidence")
+    wrong: int = Field(0, description="verdicts of panels, anybody's, that a scorer calls wrong; of them disputed: `wrong_disputed`")
+    wrong_disputed: int = 0
+    right: int = Field(0, description="those that it calls right")
+    right_disputed: int = 0
     trouble: str = Field("", max_length=400, description="why markets wait")
 
 

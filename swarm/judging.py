@@ -1,13 +1,14 @@
 """All that a node needs to take part in the judge market: what the chain says, the room, the node's own trading, opened and closed together.
 
-The room also sends and reveals what its operator voted on this machine (`swarm.market.seats`), so that `swarm judge` can be closed.
+The room also sends and reveals what its operator voted on this machine (`swarm.market.seats`), so that `swarm judge` can be closed, and
+has the recipe's frozen judge vote where nobody does.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from judge.terms import Durations, Terms
     from swarm.market.facts import ChainFacts
     from swarm.market.questions import Scorer
-    from swarm.market.room import Room
+    from swarm.market.seats import SeatedRoom
     from swarm.market.trading import Trading
     from swarm.network import Network
     from swarm.node import Node
@@ -42,7 +43,7 @@ CREDIT = 10**18
 class Judging:
     """The opened parts that the node and its peer talk to."""
 
-    room: Room
+    room: SeatedRoom
     trading: Trading
     waiting: Waiting | None = None
 
@@ -52,6 +53,11 @@ class Judging:
         judged.open, judged.settled, judged.hosted, judged.traded = told.open, told.settled, told.hosted, told.traded
         judged.bids, judged.credits, judged.stake = self.trading.bids, told.free / CREDIT, told.stake / CREDIT
         judged.trouble, judged.final = (told.trouble or told.dissent)[:400], told.final
+        judged.votes, judged.evidence = self.room.model_votes, self.trading.testimony.brought
+        if (watcher := self.room.watcher) is not None:
+            judged.watched, judged.disputed = watcher.judged, watcher.disputed
+            for name, count in asdict(watcher.rates).items():
+                setattr(judged, name, count)
 
     def attach(self, node: Node, proving: Proving) -> None:
         """From now on the node opens markets, bids, and learns from verdicts where its recipe says so; its audits know of verdicts."""
@@ -102,6 +108,7 @@ def open_judging(
 ) -> Iterator[Judging | None]:
     """Put everything together; nothing works before `attach`. None where the recipe has no market."""
     from swarm import enrolment, runs
+    from swarm.market import juror
     from swarm.market.seats import SeatedRoom
     from swarm.market.trading import Trading
 
@@ -115,12 +122,14 @@ def open_judging(
     (folder / FOLDER).mkdir(exist_ok=True)
     around = (network, facts, terms, session.operator, enrolment.session_key(folder), folder / FOLDER, scorer, presence.note)
     room = SeatedRoom(runs.home() / VOTES, runs.home() / OPENINGS, *around)
+    if (frozen := juror.load(rules, stages.mix, chosen.cache, foreign=not chosen.trusted)) is not None:
+        room.appoint(frozen, scorer)
     trading = Trading(room, stages, scorer, session.operator, rules.judge)
     with contextlib.closing(room):
         yield Judging(room, trading, _waiting(folder, rules, room, stages))
 
 
-def _waiting(folder: Path, rules: Recipe, room: Room, stages: Stages) -> Waiting | None:
+def _waiting(folder: Path, rules: Recipe, room: SeatedRoom, stages: Stages) -> Waiting | None:
     """What waits for verdicts, for two market durations at most; None where no reward is one."""
     from swarm.groups import Limits
     from swarm.verdicts import Verdicts

@@ -167,6 +167,8 @@ class Node:
         if name == "answer":
             self.journal.keep_rewards(this.number, scored)
             self.ask(this, groups, judged)
+        elif name == "critique" and self.trading is not None:
+            self.trading.testify(groups)
         this.row[name] = told.stage(name, scored, time.monotonic() - began, self.author.tokens - tokens, self.journal)
 
     def ask(self, this: Round, groups: list[Group], judged: list[int]) -> None:

@@ -39,12 +39,13 @@ def place_of(nonce: int) -> tuple[int, int, int]:
 
 
 def opening(
-    group: Group, question: Question, operator: bytes, t: int, b0: int, scorer: bytes, judged: str | None = None
+    group: Group, question: Question, operator: bytes, t: int, b0: int, scorer: bytes, judged: str | None = None, panel: bool = False
 ) -> tuple[Open, tuple[str, ...]] | None:
     """The market about an own group of answers, with the full text of every outcome; None where all answers are one, or cannot be shown.
 
     `t` is milliseconds, `b0` wei, `scorer` the recipe's hash (32 bytes). `judged` is the kind, P or H, of a market on a judged task: there
-    the panel has the last word, and an answer is the best one or not; `none of these` is no outcome.
+    the panel has the last word, and an answer is the best one or not; `none of these` is no outcome. `panel`: judges decide though the scorer
+    could, which it does where they are too few.
     """
     frequent = Counter(rollout.text for rollout in group.rollouts if rollout.finished and rollout.text.strip())
     answers = [text for text, _ in sorted(frequent.items(), key=lambda item: (-item[1], item[0]))][: JUDGED if judged else SHOWN]
@@ -57,7 +58,7 @@ def opening(
     said = dict(actor=operator, t=t, nonce=nonce_of(group.round, group.index, group.specialty), question=question.prompt, b0=b0)
     if judged:
         return Open(**said, kind=judged, outcomes=tuple(outcomes)), tuple(answers)
-    return Open(**said, kind="V", outcomes=(*outcomes, (NONE, b"", ())), scorer=scorer), (*answers, "")
+    return Open(**said, kind="P" if panel else "V", outcomes=(*outcomes, (NONE, b"", ())), scorer=scorer), (*answers, "")
 
 
 def label(text: str) -> str:

@@ -105,7 +105,7 @@ class Room:
         parts = (network, self._store, self._house, facts, self._tape, self.reading, self.publish, self.sign, now, self.lag)
         self._outbox = Outbox(*parts)
         self._comparison = Comparison(network, self._store, facts, self._dissent, self._new_tape, self._adopt, say)
-        pace = max(0.1, min(5.0, self.lag / 2000))
+        pace = max(0.1, min(5.0, self.lag / 3000))
         self._beats = [
             Beat("market tape", pace, self.turn),
             Beat("market reader", pace, self._reader.turn),

@@ -17,6 +17,7 @@ from judge.market import OPEN, RUNNING, SETTLED, Market
 from judge.terms import CREDIT, WAD
 from judge.trader import Bid, Calibration, Offer, Purse, Resolved
 from swarm.market import beliefs, questions
+from swarm.market.testimony import Testimony
 
 if TYPE_CHECKING:
     from swarm.groups import Group
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from swarm.sections import Judge
     from swarm.stages import Stages
 
+PANEL_EACH = 4  # of so many markets at most one goes to a panel though a scorer could resolve it
 LATEST_MS = 500  # before a market's deadline: a bid has to reach its host
 AT_ONCE = 4  # markets that one look considers: a round must not wait long for them
 
@@ -41,35 +43,43 @@ class Trading:
     history: list[Resolved] = field(default_factory=list)
     calibration: Calibration = Calibration()
     bids: int = 0
+    opened: int = 0
+    testimony: Testimony = field(init=False)
     _seen: dict[bytes, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)  # evidence and prices by market
     _done: set[bytes] = field(default_factory=set)  # markets looked at, claims sent
     _spent: int = 0
     _staked: bool = False
+
+    def __post_init__(self) -> None:
+        said = self.stages.recipe.critique
+        self.testimony = Testimony(self.room, self.scorer, (said.wrong.strip(), said.right.strip()))
 
     def ask(self, groups: Iterable[Group]) -> list[int]:
         """A round's own answers are there: open markets about some of them. Returns the places of those in `groups`."""
         self._spent = 0
         room = min(self.rules.opens, self.rules.open_most - self._running() - self.room.reserved)
         asked: list[int] = []
+        panels = self.rules.panels
         for place, group in enumerate(groups):
             if len(asked) >= room:
                 break
-            said = self._opening(group)
+            said = self._opening(group, panels > 0 and self.opened % PANEL_EACH == PANEL_EACH - 1)
             if said is None or not self._affords(len(said[1])):
                 continue
             try:
                 self.room.open(*said)
                 asked.append(place)
+                self.opened, panels = self.opened + 1, panels - (said[0].kind == "P")
             except Refused as why:
                 self.room.say(f"judge market: no market was opened: {why.sentence}")
                 break
         return asked
 
-    def _opening(self, group: Group) -> tuple[events.Open, tuple[str, ...]] | None:
-        """The market about a group of own answers: of kind V where the task has a scorer."""
+    def _opening(self, group: Group, panel: bool) -> tuple[events.Open, tuple[str, ...]] | None:
+        """The market about a group of own answers: of kind V where the task has a scorer, or, where `panel`, with judges whom it can check."""
         question = self.stages.question(group)
         judged = self.rules.kind if self.stages.mix.judged(question) else None
-        return questions.opening(group, question, self.operator, self.room.now(), self._b0, self.stages.recipe.hash, judged)
+        return questions.opening(group, question, self.operator, self.room.now(), self._b0, self.stages.recipe.hash, judged, panel)
 
     @property
     def can_open(self) -> bool:
@@ -94,11 +104,16 @@ class Trading:
         for market in owed:
             self._done.add(b"claim" + market)
             self._say(events.Claim, market=market)
-        for market, offer in offers[:AT_ONCE]:
-            self._consider(market, offer, free)
+        self.testimony.bring(free)
+        for market, kind, offer in offers[:AT_ONCE]:
+            self._consider(market, kind, offer, free)
 
-    def _consider(self, market: bytes, offer: Offer, free: int) -> None:
-        """Believe something about a market, say it, and bid where that is worth it."""
+    def testify(self, groups: Iterable[Group]) -> None:
+        """A round's critiques are there: what they say of answers is evidence, in markets that show them."""
+        self.testimony.hear(groups)
+
+    def _consider(self, market: bytes, kind: str, offer: Offer, free: int) -> None:
+        """Believe something about a market, say it, and bid where that is worth it. Who trades cannot judge: no bid where the model may."""
         self._done.add(market)
         said = self.room.texts(market)
         question = self.scorer.question(said[0]) if said is not None else None
@@ -108,9 +123,11 @@ class Trading:
         if found is None:
             return
         prices = tuple(price / WAD for price in lmsr.prices(offer.liabilities, offer.b))
-        self._seen[market] = (found, prices)
         chances = trader.shrunk(trader.belief(found, self.calibration.temperature), prices, self.calibration.trust)
         self._say(events.Forecast, market=market, chances=_in_bps(chances))
+        if kind != "V" and self.rules.model:
+            return
+        self._seen[market] = (found, prices)
         bid = trader.bid(offer, found, self.calibration, Purse(free, self._spent))
         if isinstance(bid, Bid):
             nonce = int.from_bytes(market[:7], "big")
@@ -145,9 +162,9 @@ class Trading:
     def _claims(self, one: Market) -> bool:
         return one.phase == SETTLED and b"claim" + one.id not in self._done and one.owed(self.operator) > 0
 
-    def _offer(self, one: Market) -> tuple[bytes, Offer]:
+    def _offer(self, one: Market) -> tuple[bytes, str, Offer]:
         most = one.subsidy * one.n * self.room.terms.exposure_percent // 100
-        return one.id, Offer(tuple(one.liabilities), one.b, one.fee_bps, most)
+        return one.id, one.kind, Offer(tuple(one.liabilities), one.b, one.fee_bps, most)
 
     def _running(self) -> int:
         with self.room.reading() as state:
