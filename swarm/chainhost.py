@@ -238,10 +238,12 @@ class Standing:
     why: str = ""
     height: int = 0
     epoch: int | None = None
+    market: int | None = None  # the newest epoch whose judge market's root is final
 
     def line(self) -> str:
         """`chain 127.0.0.1:8545 (id 1500000001): height 120, epoch 3; one process on ...`"""
         epoch = "its swarm is not created yet" if self.epoch is None else f"epoch {self.epoch}"
+        epoch += "" if self.market is None else f", judge market final up to epoch {self.market}"
         found = f"does not answer ({self.why})" if self.why else f"height {self.height}, {epoch}"
         return f"chain {self.chain} (id {self.chain_id}): {found}" + (f"; {ONE_HOST}" if self.embedded else "")
 
@@ -257,9 +259,11 @@ def standing(run: Run) -> Standing | None:
         return replace(about, why="it runs while the run is on")
     try:
         head = chain.head()
+        made = schedule is not None and run.recipe().has_market
+        market = Swarm(chain, bytes.fromhex(run.info.swarm)).market_final(head.time) if made else None
     except ChainError as error:
         return replace(about, why=str(error))
-    return replace(about, height=head.number, epoch=None if schedule is None else schedule.epoch_at(head.time))
+    return replace(about, height=head.number, epoch=None if schedule is None else schedule.epoch_at(head.time), market=market)
 
 
 def _hosts(listen: list[str]) -> list[str]:

@@ -25,7 +25,7 @@ from swarm.errors import ChainRefused, IdentityError, InputError
 from swarm.names import name_of
 
 # Gas of a transaction that cannot be tried before an earlier one is mined; measured in tests/test_stake_cli.py, which keeps them above it.
-ROUGH = {"faucet": 90_000, "approve": 60_000, "stake": 800_000}
+ROUGH = {"faucet": 90_000, "approve": 60_000, "stake": 800_000, "deposit": 120_000}
 
 
 @dataclass(frozen=True)

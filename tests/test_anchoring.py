@@ -12,6 +12,7 @@ from chains import Member, World, running
 from judge import events
 from judge.errors import Refused
 from judge.terms import CREDIT, terms_of
+from swarm import chainhost
 from swarm.anchoring import FAULT_PART, TURN_S, Anchoring
 from swarm.chain.client import Swarm
 from swarm.chain.outbox import Intent, Outbox
@@ -222,3 +223,14 @@ def test_a_hosts_proved_fault_costs_a_tenth_of_the_least_stake_of_its_deposit(wo
     assert world.chain.read("anchor", "claimOf", swarm.id, 1, poor.address).known
 
 
+
+
+def test_the_newest_final_epoch_is_what_the_chain_says(world, tmp_path):
+    swarm = world.swarm(faucet=False)
+    seats = seats_of(world, swarm, tmp_path, 1)
+    assert swarm.market_final(world.chain.head().time) is None
+    decide(world, seats, 1)
+    decide(world, seats, 2)
+    assert swarm.market_final(world.chain.head().time) == 2
+    line = chainhost.Standing("here", 1, False, height=7, epoch=3, market=2).line()
+    assert line.endswith("height 7, epoch 3, judge market final up to epoch 2")

@@ -72,7 +72,7 @@ def test_the_state_of_a_runs_own_chain(world, home, tmp_path):
     world.link.save(run.chain)
     state = json.loads(swarm("status", "--json"))
     assert state["swarm"] == made.id.hex() and state["epoch"] == 0 and state["members"] == 0 and "one process" in state["warning"]
-    assert state["operators_needed"]["panel of 2:"] == 3
+    assert state["operators_needed"]["panel of 2:"] == 3 and "judge_market" not in state
     assert "this version's" in swarm("status") and str(runs.home()) == str(home)
     with pytest.raises(InputError, match="no local chain"):
         swarm("fund", "0x" + "11" * 20)

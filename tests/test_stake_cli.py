@@ -284,3 +284,28 @@ def test_where_money_is_real_only_putting_it_in_has_to_be_accepted(world, mine, 
 def test_help_has_an_example(capsys, word):
     code, out, _ = command(capsys, word, "--help")
     assert code == 0 and f"Example: swarm stake {word}" in " ".join(out.split())
+
+
+def test_a_judging_deposit_goes_in_and_comes_back_when_the_longest_market_is_over(world, mine, capsys):
+    who, swarm, delay = mine.identity.address, mine.swarm, 16 * 86_400 + 4 * 60
+    code, err = refused(capsys, "judge", "unbond", "all", "--dry-run")
+    assert code == 2 and "has no judging deposit" in err and "`swarm stake judge deposit` makes one" in err
+    assert "has 1000.5 credits and is to stake 2000" in refused(capsys, "judge", "deposit", "2000", "--dry-run")[1]
+    before = sent_by(world, who)
+    told = value(capsys, "judge", "deposit", "50.5", "--dry-run")
+    assert not told["sent"] and [call["call"] for call in told["calls"]] == ["credit.approve", "anchor.deposit"] and sent_by(world, who) == before
+    told = value(capsys, "judge", "deposit", "50.5")
+    assert told["sent"] and told["stake"]["deposit"] == "50.5" and "a proved fault" in told["note"] and not too_dear(told)
+    assert world.chain.read("anchor", "accountOf", swarm.id, who).active == 505 * WEI // 10
+    assert "50.5 credits, 51 are more" in refused(capsys, "judge", "unbond", "51")[1]
+    value(capsys, "judge", "unbond", "20.5")
+    (found,) = value(capsys, "judge", "show")
+    assert (found["deposit"], found["unbonding"], found["withdrawable"], found["delay_s"]) == ("30", "20.5", "0", delay)
+    assert 0 < found["releases_at"] - found["chain_time"] <= delay
+    code, err = refused(capsys, "judge", "withdraw")
+    assert code == 2 and "still locked until" in err and "run the same command in 16 d" in err
+    world.skip(delay)
+    assert "`swarm stake judge withdraw` first" in refused(capsys, "judge", "unbond", "all")[1]
+    code, out, err = command(capsys, "judge", "withdraw")
+    assert code == 0 and err == "" and re.search(r"pay 20\.5 credits to 0x\w{40}", out) and "deposited     30 credits; unbonding takes 16 d" in out
+    assert balance(world, who) == 1000 * WEI + WEI // 2 - 30 * WEI

@@ -23,6 +23,7 @@ from swarm.chain.sender import SEND_S, Receipt, Sender
 from swarm.errors import ChainError, ChainRefused
 
 ZERO = "0x" + "00" * 20
+LOOKS = 16  # epochs looked at for the newest final one
 DEPTH, EMBEDDED_DEPTH = 16, 40  # blocks after which something counts as settled; a killed local chain loses up to 30 s
 
 
@@ -198,6 +199,12 @@ class Swarm:
     def times(self, epoch: int, level: int = 0, roll: int = 0) -> tuple[int, int, int, int]:
         """Chain times (opens, commits, reveals, closes) of a level's audit."""
         return self.chain.read("court", "timesOf", self.id, epoch, level, roll)
+
+    def market_final(self, now: int) -> int | None:
+        """The newest epoch whose judge market's root is final, of those that were to be in the last while."""
+        newest = self.epoch_at(now) - 1
+        epochs = range(newest, max(0, newest - LOOKS), -1)
+        return next((epoch for epoch in epochs if self.chain.read("anchor", "roundOf", self.id, epoch).expires), None)
 
     def epoch_seed(self, epoch: int) -> bytes | None:
         """The seed of an epoch, None while it is not known."""

@@ -14,7 +14,7 @@ import typer
 
 import swarm
 from swarm import errors, runs
-from swarm.cli import audit, chain, doctor, evaluate, identity, invite, join, judge, node, pause, recipes, score, stake, status, up
+from swarm.cli import audit, chain, deposit, doctor, evaluate, identity, invite, join, judge, node, pause, recipes, score, stake, status, up
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
 
@@ -44,6 +44,7 @@ app.command("resume", epilog=EXIT_CODES)(pause.resume)
 app.add_typer(recipes.app, name="recipes", epilog=EXIT_CODES)
 app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
 app.add_typer(chain.app, name="chain", epilog=EXIT_CODES)
+stake.app.add_typer(deposit.app, name="judge", epilog=EXIT_CODES)
 app.add_typer(stake.app, name="stake", epilog=EXIT_CODES)
 app.add_typer(judge.app, name="judge", epilog=judge.EXITS)
 app.command("node", hidden=True)(node.node)

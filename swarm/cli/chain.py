@@ -117,6 +117,8 @@ def _state(chain: Chain, run: Run | None) -> dict[str, Any]:
 def _of_swarm(swarm: Swarm, now: int) -> dict[str, Any]:
     treasury = swarm.chain.read("vault", "treasuryOf", swarm.id)
     found = {"swarm": swarm.id.hex(), "epoch": swarm.epoch_at(now), "epoch_seconds": swarm.terms.epoch}
+    final = swarm.market_final(now)
+    found |= {} if final is None else {"judge_market": f"final up to epoch {final}"}
     return found | {"members": swarm.chain.read("vault", "memberCount", swarm.id), "treasury": f"{amount(treasury)} credits"}
 
 

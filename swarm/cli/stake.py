@@ -7,7 +7,7 @@ import json as codec
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -137,7 +137,7 @@ def add(
         link.check_unaudited(account.chain.link.chain_id, i_accept_unaudited)
         return Plan.add(account, wei, machine)
 
-    _do(plan, Where(run_dir, invite, rpc, contracts, identity, member), passphrase_file, ask_passphrase, dry_run, json)
+    do(plan, Where(run_dir, invite, rpc, contracts, identity, member), passphrase_file, ask_passphrase, dry_run, json)
 
 
 @app.command()
@@ -162,7 +162,7 @@ def unbond(
     """
     wei = None if credits == "all" else stake.wei_of(credits)
     where = Where(run_dir, invite, rpc, contracts, identity, member)
-    _do(lambda account, _: Plan.unbond(account, wei), where, passphrase_file, ask_passphrase, dry_run, json)
+    do(lambda account, _: Plan.unbond(account, wei), where, passphrase_file, ask_passphrase, dry_run, json)
 
 
 @app.command()
@@ -183,7 +183,7 @@ def withdraw(
     Example: `swarm stake withdraw`
     """
     where = Where(run_dir, invite, rpc, contracts, identity, member)
-    _do(lambda account, _: Plan.withdraw(account), where, passphrase_file, ask_passphrase, dry_run, json)
+    do(lambda account, _: Plan.withdraw(account), where, passphrase_file, ask_passphrase, dry_run, json)
 
 
 @app.command()
@@ -204,14 +204,23 @@ def claim(
     Example: `swarm stake claim`
     """
     where = Where(run_dir, invite, rpc, contracts, identity, member)
-    _do(lambda account, _: Plan.claim(account), where, passphrase_file, ask_passphrase, dry_run, json)
+    do(lambda account, _: Plan.claim(account), where, passphrase_file, ask_passphrase, dry_run, json)
 
 
-def _do(wish: Callable[[Account, bytes | None], Plan], where: Where, file: Path | None, ask: bool, dry_run: bool, json: bool) -> None:
-    """Make the plan of a wish and send it, or only say what it is."""
+def do(
+    wish: Callable[[Any, bytes | None], Plan],
+    where: Where,
+    file: Path | None,
+    ask: bool,
+    dry_run: bool,
+    json: bool,
+    kind: type[Account] = Account,
+    shown: Any = ui,
+) -> None:
+    """Make the plan of a wish about a member's account of this kind and send it, or only say what it is; `shown` has its value and text."""
     with where.opened() as (chain, swarm, machine):
         held, folder = where.one(chain, swarm)
-        plan = wish(Account(chain, held), machine)
+        plan = wish(kind(chain, held), machine)
         calls = zip(plan.calls, plan.gas, strict=True)
         rows = [{"call": f"{call.role}.{call.function}", "what": call.what, "gas": gas, "tried": tried} for call, (gas, tried) in calls]
         cost = plan.cost
@@ -222,9 +231,9 @@ def _do(wish: Callable[[Account, bytes | None], Plan], where: Where, file: Path 
                 row |= {"gas": int(receipt["gasUsed"], 16), "tried": True, "transaction": receipt["transactionHash"]}
             cost = sum(int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16) for receipt in receipts)
         value = {"member": held.name, "sent": not dry_run, "calls": rows, "cost": amount(cost), "note": plan.note}
-        after = plan.account if dry_run else Account(chain, held)
+        after = plan.account if dry_run else kind(chain, held)
         if json:
-            typer.echo(codec.dumps(value | {"stake": ui.value(after, folder)}, indent=1))
+            typer.echo(codec.dumps(value | {"stake": shown.value(after, folder)}, indent=1))
             return
         for row in rows:
             gas = f"{'' if row['tried'] else 'at most '}{row['gas']:,} gas"
@@ -234,7 +243,7 @@ def _do(wish: Callable[[Account, bytes | None], Plan], where: Where, file: Path 
         if dry_run:
             typer.echo(f"about {value['cost']} of the chain's coin for gas; nothing was sent (--dry-run)")
         else:
-            typer.echo(ui.text(after, folder))
+            typer.echo(shown.text(after, folder))
 
 
 def _invited(text: str) -> tuple[bytes, link.ChainLink]:

@@ -68,7 +68,8 @@ def judged(view: View) -> str:
         return f"judge market waits: {plain(found.trouble, 160)}"
     markets = f"{found.open} open ({found.hosted} own), {found.settled} settled, {found.bids} bids"
     verdicts = f", {found.votes} model votes, {found.wrong_disputed} of {found.wrong} wrong verdicts disputed" if found.votes or found.wrong else ""
-    return f"judge market: {markets}{verdicts}, {found.credits:,.1f} credits, {found.stake:,.0f} staked"
+    final = f", final up to epoch {found.final}" if found.final >= 0 else ""
+    return f"judge market: {markets}{verdicts}, {found.credits:,.1f} credits, {found.stake:,.0f} staked{final}"
 
 
 def figures(view: View) -> list[str]:
