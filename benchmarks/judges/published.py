@@ -40,12 +40,12 @@ def accuracy(rule: str, attack: str, share: float) -> float | None:
 
 REASONS = {
     "built": """\
-Why marked cells differ. (1) A last panel without a majority ends in VOID (row 13), and VOID is no right verdict. `stands` is what the same run
-gives if the disputed verdict stands, as row 14 says ("unless overturned"). A coalition that disputes every verdict against it brings every
-market to 31 seats; hard ones, where an honest judge is right with .46, have no majority there in a tenth of the cases and more. In VOID
-its bonds come back; `purse` is what it lost elsewhere. (2) Jurors of earlier panels are excluded, and the pool is finite: 72 operators,
-53 seats. An honest judge owns three times an attacker's stake, is drawn three times as often, and takes all its stake out of the pool
-with it: the coalition's share grows from level to level. (3) In a third of the tasks the lie is the distractor, where honest errors fall too.
+Why marked cells differ. (1) A coalition that disputes every verdict against it (it does wherever it can) brings every market to 31 seats, and
+its bonds (`purse`) cost it less than the verdicts are worth; where it disputes nothing, its cells are within .03 of the specification's for
+collude always. (2) Jurors of earlier panels are excluded, and the pool is finite: 72 operators, 53 seats. An honest judge owns three times an
+attacker's stake, is drawn three times as often, and takes all its stake out of the pool with it: the coalition's share grows from level to
+level. (3) In a third of the tasks the lie is the distractor, where honest errors fall too. A last panel without a majority leaves the verdict
+that was disputed (row 14, "unless overturned"), so `stands` is `right`; before that rule such markets were VOID and all cells lower.
 `--only causes` undoes these one by one. Lazy constant: its marked cells are within .03 of the specification's neighbouring ones.""",
     "panel": """\
 Why marked cells differ. The specification's R2 seems to be one panel with no majority needed: `first`, the heaviest choice of the first panel,
@@ -53,9 +53,8 @@ is within .05 of every marked cell below s = .5. This code calls 15 and 31 seats
 dispute, which helps where the honest are the larger part (`right` above `first`, s = 0 most of all). Of coalitions on target the
 specification's value lies in our interval at s >= .45: 72 targets a run are few.""",
     "watchers": """\
-Why marked cells differ: as in `built`, VOID where the last panel has no majority (with watchers 0, `stands` is within .045 of the
-specification at every s > 0), and the pool that earlier panels empty of honest stake. At s = 0 with no watchers nobody disputes, and R4 is R2: the
-specification's .953 there does not go with its own .878 to .900 for R2.""",
+Why marked cells differ: as in `built`, the coalition's own disputes and the pool that earlier panels empty of honest stake. At s = 0 with
+no watchers nobody disputes, and R4 is R2: the specification's .953 there does not go with its own .878 to .900 for R2.""",
     "pay": """\
 Why it differs. Seats of markets that ended VOID are not counted. Where a coalition on target wins its targets, it is coherent there too, and it is on
 the others anyhow: from s = .4 on it loses no credits. A gold-aware one is more coherent than honest judges from s = .4 on, and earns more
@@ -64,7 +63,7 @@ per seat from s = .45 on.""",
 72 operators in each cell: more identities per stake are also fewer honest judges, whom the exclusion of earlier jurors uses up sooner. The
 draw itself is by stake and does not change (`odds`).""",
     "causes": """\
-In the last table `stands` is the built code with all three causes of `built` undone. What then remains apart is the gold-aware target:
+The last table leaves the coalition its disputes and undoes the two other causes of `built`. What remains most apart is the gold-aware target:
 its attackers have three quarters of an honest judge's weight (`pay`), and with that 31 seats at s = .45 are right in some .6 of the cases.
 Without appeals (`panel`) both agree on it. The specification's text says that the coalition appeals too; its numbers
 for R4 are nearest to a coalition that disputes nothing (second table).""",
