@@ -23,6 +23,7 @@ from typing import Any
 from swarm import metrics
 from swarm.groups import Limits, unpack
 from swarm.recipe import load
+from swarm.session import Session
 
 ROOT = Path(__file__).resolve().parent.parent
 JUDGE = ROOT / "recipes" / "clear_judge.py"
@@ -111,11 +112,12 @@ def finished(run: Path, rounds: int) -> bool:
 
 def with_answers(folder: Path, rounds: int) -> list[dict[str, Any]]:
     """A peer's rows, each with the share of its answers that show a working (as far as its journal is kept)."""
-    rules, rows = load("open-answers"), metrics.read(folder / metrics.FILE)
+    limits, rows = Limits.of(load("open-answers")), metrics.read(folder / metrics.FILE)
+    me = Session.load(folder / "session.bin").peer
     for row in rows:
         blob = folder / "own" / f"{row['round']:08d}-answer.blob"
         if blob.exists():
-            texts = [rollout.text for group in unpack(blob.read_bytes(), Limits.of(rules), bytes(32))[3] for rollout in group.rollouts]
+            texts = [rollout.text for group in unpack(blob.read_bytes(), limits, me)[3] for rollout in group.rollouts]
             row["shown"] = sum("=" in text for text in texts) / len(texts)
     return rows[:rounds]
 
