@@ -91,7 +91,7 @@ class Delegate:
             return
         said = json.dumps(question_of(case, self.court.texts(case.id))).encode()
         limit = min(self.timeout_s, left_s * PART)
-        self.tell("asked", case.name, seats=case.seats, seconds=round(limit, 1))
+        self.tell("asked", case.name, level=case.level, seats=case.seats, seconds=round(limit, 1))
         self._asked[place] = (case, self._pool.submit(ask, self.program, said, limit, case))
 
     def _sign(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import networks
@@ -16,12 +17,14 @@ from test_market_network import Clock, facts_from, open_market, room, root, stat
 
 from judge import events, verbs
 from judge.ballots import PERCENT, Ballots, Place
-from judge.terms import CREDIT
+from judge.events import ABSTAIN
+from judge.terms import CREDIT, Durations, Terms
 from swarm import recipe, runs, voting
 from swarm.cli import judge as command
 from swarm.cli import main
 from swarm.errors import ChainError, InputError
 from swarm.market import voter
+from swarm.market.room import Room
 from swarm.market.seats import SeatedRoom
 from swarm.market.visit import Visit, take_over
 from swarm.market.voter import RoomCourt
@@ -30,7 +33,7 @@ SCORER = lambda said, texts: 1  # noqa: E731
 
 
 @contextlib.contextmanager
-def swarm_of(folder: Path):
+def swarm_of(folder: Path, terms: Terms = SLOW):
     """A host, ann who only dials in as a judge, and ben whose node votes for him out of his folder."""
     clock = Clock()
     with contextlib.ExitStack() as stack:
@@ -40,10 +43,10 @@ def swarm_of(folder: Path):
         ben_net, ann_net = networks.network(folder / "ben", boot), networks.network(folder / "ann", boot, client=True)
         stack.enter_context(networks.started(ben_net, ann_net))
         facts = facts_from(clock(), host=host_net.peer, ben=ben_net.peer)
-        host = room(host_net, facts, "host", folder / "host" / "market", clock)
-        around = (ben_net, facts, SLOW, address("ben"), key("ben")[0], folder / "ben" / "market", SCORER)
+        host = Room(host_net, facts, terms, address("host"), key("host")[0], folder / "host" / "market", SCORER, now=clock)
+        around = (ben_net, facts, terms, address("ben"), key("ben")[0], folder / "ben" / "market", SCORER)
         ben = SeatedRoom(folder / "votes-ben", folder / "openings-ben", *around, now=clock)
-        ann = Visit(ann_net, facts, SLOW, address("ann"), key("ann")[0], folder / "ann" / "judge", SCORER, now=clock)
+        ann = Visit(ann_net, facts, terms, address("ann"), key("ann")[0], folder / "ann" / "judge", SCORER, now=clock)
         for one in (host, ben, ann):
             stack.callback(one.close)
             one.start()
@@ -117,6 +120,24 @@ def test_a_seated_voter_commits_reveals_and_claims_through_verbs_and_a_node_vote
         with contextlib.closing(again):
             again.start()
             networks.until(lambda: again.caught_up and root(again) == root(host), 20, "what a node has is enough to begin with")
+
+
+def test_a_seat_that_nobody_uses_abstains_and_a_vote_that_comes_later_replaces_that(tmp_path):
+    pace = Durations(4000, 1, 12_000, 8000, 4000)
+    with swarm_of(tmp_path, replace(SLOW, machine=pace, human=pace)) as (host, ann, ben):
+        votes = Ballots(tmp_path / "votes-ben")
+        for one in (ann, ben):
+            one.send(one.sign(events.Stake, amount=100 * CREDIT))
+        networks.until(lambda: sum(who.stake > 0 for who in state_of(host).operators.values()) == 2, 20)
+        market = open_market(host, "host", kind="P")
+        place = Place(DOMAIN, market, 0, 0, address("ben"))
+        networks.until(lambda: votes.load(place).committed, 30, "it abstained")
+        one = state_of(ben).markets[market]
+        assert votes.load(place).vote.choice == ABSTAIN and 2 * ben.now() > one.since + one.deadline
+        late = votes.sign(place, 0, 80 * PERCENT, 0)
+        first = lambda: state_of(host).markets[market].panels[0].ballots.get(address("ben"))  # noqa: E731
+        networks.until(lambda: first() is not None and first().choice is not None, 40, "it was opened")
+        assert first().choice == late.choice == 0
 
 
 def test_a_visit_hosts_nothing_even_under_its_hosts_key_and_says_when_nobody_answers(tmp_path, monkeypatch):

@@ -50,14 +50,14 @@ def serve(
     tell = _teller(json)
     end = time.monotonic() + seconds if seconds else float("inf")
     with c.opened(c.where(context, peer, run_dir, invite), quiet=json) as court:
-        delegate, waited = Delegate(court, Ballots(voting.votes()), program, tell, timeout), ""
+        delegate, waited = Delegate(court, Ballots(voting.votes()), program, tell, timeout), None
         tell("connected", "", seats=sum(case.seats for case in court.view().cases))
         with contextlib.suppress(KeyboardInterrupt):
             while time.monotonic() < end:
                 delegate.turn()
-                if (waits := voting.waits_for(court.room).partition(":")[0]) != waited and waits:
-                    tell("waiting", "", why=waits)
-                waited = waits
+                if (waits := voting.waits_for(court.room).partition(":")[0]) != waited:
+                    tell("waiting" if waits else "ready", "", **({"why": waits} if waits else {}))
+                    waited = waits
                 if once and not delegate.waits:
                     break
                 time.sleep(PAUSE_S)

@@ -6,8 +6,8 @@ of its model, and hosts the markets that the person opened.
 
 Votes lie in `$SWARM_HOME/votes`, drafts of markets in `$SWARM_HOME/openings`; those of other operators are left alone. What a person's own
 `swarm judge` sends at the same time is the same vote: executing it twice changes nothing. A person comes first: the model votes once half of
-the time to commit is over, or at once where that is no time for a person (PERSON_MS), in seats without a signed vote; and what a person signs
-after that replaces it.
+the time to commit is over, or at once where that is no time for a person (PERSON_MS), in seats without a signed vote. Where nobody has signed
+shortly before votes close, the seat abstains, which costs nothing. What a person signs after that replaces it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from judge.ballots import Ballots, Place
 from judge.court import Sent, commit_due, reveal_due
 from judge.errors import Refused
+from judge.events import ABSTAIN
 from judge.market import COMMIT, RUNNING, Market
 from judge.plain import credits
 from swarm.beat import Beat
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 VOTE_S = ASK_S = 1.0
 PERSON_MS = 10_000  # a shorter time to commit is none to read and choose in
+LATEST_MS = 15_000  # before votes close, or the last tenth where that is longer: then a seat abstains
 
 
 class SeatedRoom(Room):
@@ -61,8 +63,12 @@ class SeatedRoom(Room):
             places = waits(state, self.actor)
             phases = {place: state.markets[place.market].phase for place in places}
             left = [(place, state.markets[place.market].kind) for place in places if self._is_left(state.markets[place.market])]
+            late = [place for place in places if self._is_late(state.markets[place.market])]
         for place, kind in left if self.jury is not None else ():
             self._sign(place, kind)
+        for place in late:
+            if self.court.ballots.load(place).vote is None:
+                self.court.ballots.sign(place, ABSTAIN, 0, 0, self.court.derive)
         if not any(phase != COMMIT or (self.votes / place.file).exists() for place, phase in phases.items()):
             return
         commits, reveals = commit_due(self.court, self.court.ballots), reveal_due(self.court, self.court.ballots)
@@ -108,6 +114,12 @@ class SeatedRoom(Room):
         ballot = one.panel.ballots.get(self.actor)
         mine = one.phase == COMMIT and (ballot is None or ballot.choice is None)
         return mine and (one.deadline - one.since < PERSON_MS or 2 * self.now() >= one.since + one.deadline)
+
+    def _is_late(self, one: Market) -> bool:
+        """Whether nobody will vote in a seat of ours: not more than half of the time is given up, and less where a model may be thinking."""
+        length, ballot = one.deadline - one.since, one.panel.ballots.get(self.actor)
+        most = length // 2 if self.jury is None else length // 4
+        return one.phase == COMMIT and ballot is None and one.deadline - self.now() <= min(most, max(LATEST_MS, length // 10))
 
     def _sign(self, place: Place, kind: str) -> None:
         """Sign the model's vote, unless a vote lies there."""
