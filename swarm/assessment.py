@@ -146,10 +146,11 @@ def _fetched(source: Source, book: Book, archive: Archive, wait_s: float) -> Rec
 
 def _pages(source: Source, facts: ChainFacts, archive: Archive, cache: Path, wait_s: float) -> tuple[dict[bytes, None], int | None, str]:
     """(pages, where they end, why): a node that is on reads on by itself, else members are asked."""
-    found, files = on_disk(source.peers), [file for peer in source.peers for file in (peer / FOLDER).glob("market.sqlite*")]
+    files = [file for peer in source.peers for file in (peer / FOLDER).glob("market.sqlite*") if not file.name.endswith("-shm")]
+    ends = max((file.stat().st_mtime_ns // 1_000_000 for file in files if file.stat().st_size), default=0)
+    found = on_disk(source.peers)
     if files and (source.on or not source.boot):  # all who could be asked are on this machine
         return found, None, ""
-    ends = max((file.stat().st_mtime_ns // 1_000_000 for file in files), default=0)
     why = _asked(source, facts, archive, cache, wait_s, found)
     return found, ends if why else None, why
 
