@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,8 +88,8 @@ class Assessment:
         return history is not None and history.schedule is not None and history.end(epoch) <= history.closed
 
     @classmethod
-    def played(cls, facts: ChainFacts, terms: Terms, scorer: Callable, pages: Iterable[bytes], now: int, **known: object) -> Assessment:
-        """Play these pages up to what the chain has shown, `now` at most. What is no page, or has no place, counts nothing."""
+    def played(cls, facts: ChainFacts, terms: Terms, scorer: Callable, pages: Iterable[bytes], **known: object) -> Assessment:
+        """Play these pages up to where the chain was seen. What is no page, or has no place, counts nothing."""
         from judge import errors
         from swarm.market import page as readers
         from swarm.market.room import lag_of
@@ -103,7 +102,7 @@ class Assessment:
         for page in sorted(found, key=lambda page: isinstance(page, readers.Phase)):  # a phase needs its opening
             with contextlib.suppress(errors.Refused):
                 tape.add(page)
-        tape.play(min(now, facts.seen) - lag_of(terms))
+        tape.play(facts.seen - lag_of(terms))
         tape.history.look(facts.finals, facts.seen / 1000)
         tallies = Tallies(terms)
         tallies.follow(tape.log)
@@ -120,10 +119,9 @@ def of(source: Source, book: Book, archive: Archive, cache: Path, wait_s: float)
         pages, until, unknown = _pages(source, facts, archive, cache, wait_s)
         if unknown and not pages:
             return Assessment(unknown=f"{NO_PAGES}: {unknown}")
-        now = time.time_ns() // 1_000_000
         with scorers(rules, facts, source.peers) as scorer:
             for each in (pages, *(on_disk([peer]) for peer in source.peers)):  # what one node took too late another one may not have
-                found = Assessment.played(facts, terms, scorer, each, now, unknown=unknown, until=until)
+                found = Assessment.played(facts, terms, scorer, each, unknown=unknown, until=until)
                 if found.dissent is None:
                     break
             return found

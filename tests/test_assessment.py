@@ -81,8 +81,8 @@ RIGHT = {opening("host", START, nonce=n).open.event.outcomes[0][1]: n % 2 for n 
 def played(pages, now: int = LATER, finals: dict[int, bytes] | None = None, **known) -> Assessment:
     """`finals`: roots that the chain calls final, by epoch."""
     told = facts()
-    told.finals = finals or {}
-    return Assessment.played(told, TERMS, scorer, pages, now, **known)
+    told.finals, told.seen = finals or {}, now
+    return Assessment.played(told, TERMS, scorer, pages, **known)
 
 
 def test_a_small_market_brings_judging_forecasts_and_evidence_above_nought():

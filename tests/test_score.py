@@ -24,6 +24,8 @@ from swarm.chain.book import Book
 from swarm.chain.values import WEI, Reason, Verdict
 from swarm.explanation import WHY
 from swarm.invite import Invite
+from swarm.market.facts import domain_of
+from swarm.market.store import Store
 from swarm.names import name_of
 from swarm.network.store import digest_of
 from swarm.proof import epoch as epochs
@@ -547,6 +549,23 @@ def test_a_run_without_its_markets_pages_says_so(capsys, town, tmp_path, monkeyp
     (run.peer(0) / "market" / "market.sqlite").write_bytes(b"no database at all, but longer than a header" * 100)
     code, out, _ = command(capsys, "score")
     assert code == 0 and "cannot be read" in out
+
+
+def test_a_market_in_which_nothing_happened_counts_nothing_and_is_known(capsys, town, tmp_path, monkeypatch):
+    """The whole way on a real chain: facts, terms, scorer, an empty tape, tallies."""
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+    run = a_run(town, tmp_path / "runs" / "local-1", recipe.load("local", []))
+    domain = domain_of(town.world.link.chain_id, town.swarm.id)
+    Store(run.peer(1) / "market" / "market.sqlite", domain).close()
+    code, out, _ = command(capsys, "score", "--epoch", "0")
+    assert code == 0 and "183.333" in out and "≥" not in out and "not known" not in out
+    code, out, _ = command(capsys, "explain", "0", "--json")
+    assert {value["judge"]["state"] for value in json.loads(out)["scores"]} == {"final"}
+    kept = recipe.load("own-task", ["judge.profile=local", "proof.profile=pinned"])
+    other = a_run(town, tmp_path / "runs" / "own-1", kept)
+    Store(other.peer(0) / "market" / "market.sqlite", domain).close()
+    code, out, _ = command(capsys, "score", "--epoch", "0", "--run-dir", str(other.folder))
+    assert code == 0 and "≥183.333" in out and "not known here: " in out and "SHA-256" in out  # its node was not told that the code may run
 
 
 def test_members_that_cannot_be_reached_are_said(capsys, town, run):

@@ -37,7 +37,7 @@ def score(
 ) -> None:
     """Every operator's participation score (0 to 1000), epoch by epoch, with its parts and the transaction behind it.
 
-    Parts: W verified work, J judging, F forecasts, E evidence, U uptime. "open" scores are not final.
+    Parts: W verified work, J judging, F forecasts, E evidence, U uptime. "open" scores are not final, "?" is not known here.
 
     Example: `swarm score --operator amber-otter`
     """
