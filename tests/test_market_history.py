@@ -15,6 +15,7 @@ from judge import events
 from judge.errors import Refused
 from judge.terms import CREDIT
 from swarm.market import tape as tapes
+from swarm.market.facts import Beacon
 from swarm.market.history import PATIENCE_S, History
 from swarm.market.page import Phase
 from swarm.market.tape import Tape
@@ -203,3 +204,21 @@ def test_a_root_names_the_hosts_whose_faults_were_proved_within_its_epoch():
     tape.add(account(sign(events.Stake, NAMES[0], START + 3400, amount=CREDIT)))  # the tape goes back and proves it again
     tape.play(END)
     assert {epoch: tape.history.root(epoch).faults for epoch in faults} == faults
+
+
+def test_snapshots_before_a_closed_end_are_forgotten_but_for_the_last(monkeypatch):
+    monkeypatch.setattr(tapes, "MARK_EVERY", 4)
+    tape = played()
+    assert sum(mark.place[0] <= SCHEDULE.end(3) * 1000 for mark in tape._marks) > 2
+    final(tape, 3)
+    for n in range(9):
+        tape.add(account(sign(events.Stake, "dan", END + n, amount=CREDIT)))
+    tape.play(END + 10)
+    assert sum(mark.place[0] <= SCHEDULE.end(3) * 1000 for mark in tape._marks) == 1 < len(tape._marks)
+    tape.add(account(sign(events.Stake, "ann", SCHEDULE.end(3) * 1000 + 1, amount=CREDIT)))
+    tape.play(END)
+    assert heads(tape)[:4] == heads(played())[:4] and heads(tape)[4] != heads(played())[4] and tape.rewinds == 1
+    told = {fact for _, fact in known().news(0)}
+    tape.facts.become(told - {min((fact for fact in told if isinstance(fact, Beacon)), key=lambda fact: fact.t)})  # a chain takes one back
+    tape.play(END + 10)
+    assert tape.rewinds == 2 and not tape.is_behind and heads(tape)[0] == played().history.root(0).head

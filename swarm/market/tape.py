@@ -419,6 +419,8 @@ class Tape:
     def _snapshot(self) -> None:
         packed = pickle.dumps((self.state, self._floors, self._waits, self.refused), pickle.HIGHEST_PROTOCOL)
         self._marks.append(_Mark(self._at, self.state.count, packed))
+        closed = bisect_right(self._marks, self.history.closed, key=lambda mark: mark.place[0])
+        self._marks = self._marks[max(0, closed - 1) :]  # nothing begins again before what is closed, unless the chain itself does
         if len(self._marks) > MARKS:
             older = self._marks[: MARKS // 2]
             self._marks = older[::2] + self._marks[MARKS // 2 :]
