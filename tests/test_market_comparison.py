@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from types import SimpleNamespace
 
 import msgpack
 import networks
@@ -68,8 +69,7 @@ def test_a_room_whose_history_is_not_the_final_one_takes_over_the_pages_that_are
         assert no.value.reason == "late" and not ben._store.has(late.digest)
         digest = host.network.put(late.data)
         host.network.listen(lambda peer, message: msgpack.packb(["feed", 10**6, [digest]]))
-        ann._reader.follow(host.network.peer)
-        assert ann._reader.refused["late"] == 1 and ann._reader.answers(host.network.peer), "who has it may have had it in time"
+        networks.until(lambda: ann._reader.refused["late"] and ann._reader.answers(host.network.peer), 10, "who has it may have had it in time")
         own = ann.send(ann.sign(events.Unstake, t=t + 2, amount=CREDIT))
         networks.until(lambda: ann.sent(own).state == "late", 10, "an own entry that comes too late is told so")
         assert "final on the chain" in ann.sent(own).sentence
@@ -77,7 +77,7 @@ def test_a_room_whose_history_is_not_the_final_one_takes_over_the_pages_that_are
             one.require_alive()
 
 
-def test_a_peer_whose_pages_do_not_give_the_root_changes_nothing(tmp_path):
+def test_a_peer_whose_pages_do_not_give_the_root_changes_nothing(tmp_path, monkeypatch):
     taken: list[object] = []
     clock, net = Clock(), networks.network(tmp_path)
     facts = FakeFacts(clock(), schedule=Schedule(clock() // 1000 - 8, epoch=4, grace=3, beacon=1, audit=5, reveal=3, challenge=3))
@@ -85,6 +85,13 @@ def test_a_peer_whose_pages_do_not_give_the_root_changes_nothing(tmp_path):
         one = Room(net, facts, TERMS, address("ann"), key("ann")[0], tmp_path / "market", lambda said, texts: 1, taken.append, now=clock)
         stack.callback(one.close)
         one.publish(account(sign(events.Stake, "ann", clock(), amount=CREDIT)))
+        one.turn()
+        assert one.root(0) is not None, "it is alone"
+        with monkeypatch.context() as patch:
+            patch.setattr(net, "status", lambda: SimpleNamespace(heard=[object()]))
+            assert one.root(0) is None, "others may have pages, and no feed was read to its end"
+            one._reader.caught_up = True
+            assert one.root(0) is not None
         found = Dissent(1, bytes(32), b"\1" * 32)
         asked = one._comparison
         assert not asked._gives({}, found) and not asked.settle(found)

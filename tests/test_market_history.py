@@ -146,6 +146,8 @@ def test_no_new_page_pushes_out_one_that_is_closed(monkeypatch):
 def test_what_is_voted_on_waits_and_is_taken_where_nothing_was_decided():
     tape, epoch = played(), 3
     page = account(sign(events.Stake, "ann", SCHEDULE.end(epoch) * 1000, amount=CREDIT))
+    tape.history.look({}, SCHEDULE.anchor_from(epoch), holds=False)
+    assert tape.history.held == -1, "who only begins to read lacks more than late pages"
     tape.history.look({}, SCHEDULE.anchor_from(epoch) - 0.1)
     assert tape.history.held == SCHEDULE.end(epoch - 1) * 1000
     for now in (SCHEDULE.anchor_from(epoch), SCHEDULE.commit_until(epoch)):

@@ -100,15 +100,15 @@ class History:
 
     # ---- told by the room
 
-    def look(self, finals: Mapping[int, bytes], now: float) -> None:
-        """Compare with the final roots; `now` is the chain's time in seconds."""
+    def look(self, finals: Mapping[int, bytes], now: float, holds: bool = True) -> None:
+        """Compare with the final roots; `now` is the chain's time (s). `holds`: all other pages are here, so what comes during a vote waits."""
         if self.schedule is None:
             return
         same = max((epoch for epoch, head in finals.items() if epoch in self._roots and self._roots[epoch].head == head), default=-1)
         other = max((epoch for epoch in finals if epoch > same and epoch in self._roots), default=-1)
         self.closed = self.end(same) if same >= 0 else -1
         self.dissent = Dissent(other, self._roots[other].head, finals[other]) if other >= 0 else None
-        self.held = -1 if self.dissent else self._voted_on(finals, now)
+        self.held = self._voted_on(finals, now) if holds and not self.dissent else -1
 
     def _voted_on(self, finals: Mapping[int, bytes], now: float) -> int:
         newest = self.schedule.epoch_at(now) - 1

@@ -24,7 +24,7 @@ from swarm.network import Network
 PEERS = 8  # asked at once
 AHEAD_MS = 60_000  # a page may lie this far in the future
 WAITING = 256  # pages that have no place yet
-TRIES = 120
+WAIT_MS = 600_000  # and they are tried that long
 REFUSED = 4096  # digests remembered
 SKIP_MS, LONGEST_GONE_MS, LONGEST_SKIP_MS = 2_000, 30_000, 600_000
 FETCH_S = 20.0
@@ -50,7 +50,8 @@ class Reader:
         self._asking: dict[bytes, Future] = {}
         self._fetching: set[bytes] = set()
         self._lock = threading.Lock()
-        self._waiting: OrderedDict[bytes, tuple[Page, int]] = OrderedDict()
+        self.caught_up = False  # whether a peer's feed was read to its end
+        self._waiting: OrderedDict[bytes, tuple[Page, int]] = OrderedDict()  # with the time of the first try
         self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._faults: Counter[bytes] = Counter()
         self._skip: dict[bytes, int] = {}
@@ -80,6 +81,7 @@ class Reader:
             for digest in digests:
                 self._get(peer, digest)
             self.store.follow(peer, next)
+            self.caught_up |= not digests
             self._faults[peer] = 0
         except _Busy:
             return
@@ -120,8 +122,9 @@ class Reader:
             with self._lock:
                 self._fetching.discard(digest)
 
-    def _offer(self, page: Page, tries: int = 0) -> None:
+    def _offer(self, page: Page, since: int | None = None) -> None:
         """Hand a page on, or keep it for later. Raises judge.errors.Refused."""
+        since = self._now() if since is None else since
         try:
             self._vet(page)
             self._take(page)
@@ -129,9 +132,10 @@ class Reader:
             if why.reason not in LATER:
                 raise
             with self._lock:
-                if tries < TRIES:
-                    self._waiting[page.digest] = (page, tries + 1)
-                if tries >= TRIES or len(self._waiting) > WAITING:
+                over = self._now() - since > WAIT_MS
+                if not over:
+                    self._waiting[page.digest] = (page, since)
+                if over or len(self._waiting) > WAITING:
                     self.refused[why.reason] += 1
                 if len(self._waiting) > WAITING:
                     self._waiting.popitem(last=False)
@@ -139,9 +143,9 @@ class Reader:
     def _again(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, OrderedDict()
-        for page, tries in waiting.values():
+        for page, since in waiting.values():
             try:
-                self._offer(page, tries)
+                self._offer(page, since)
             except errors.Refused as why:
                 self.refused[why.reason] += 1
                 self._remember(page.digest)

@@ -161,7 +161,9 @@ class Room:
         return (opening.open.event, opening.texts) if opening is not None else None
 
     def root(self, epoch: int) -> Root | None:
-        """The log at an epoch's end; None while something that belongs before it may still have to be played."""
+        """The log at an epoch's end; None while something that belongs before it may still have to be read or played."""
+        if not self._reader.caught_up and self.network.status().heard:
+            return None
         with self._lock:
             history = self._tape.history
             sure = history.schedule is not None and not self._tape.is_behind and self.facts.seen > history.end(epoch)
@@ -214,7 +216,7 @@ class Room:
         until = min(self.now() - self.lag, self.facts.seen + OFFLINE_MS)
         with self._lock:
             self._tape.play(until)
-            self._tape.history.look(self.facts.finals, self.now() / 1000)
+            self._tape.history.look(self.facts.finals, self.now() / 1000, holds=self._reader.caught_up)
             self.until = max(self.until, until)
             self._house.look(self._tape.state)
             self._count(self._tape.state)
