@@ -98,6 +98,10 @@ def test_a_peer_whose_pages_do_not_give_the_root_changes_nothing(tmp_path, monke
         began = time.monotonic()
         asked._known, asked._since, asked._dissent = found, began - 60, lambda: found
         asked.turn()
-        asked._since = began - 60
+        assert asked._failed == 1 and len(taken) == 1 and "compares its pages" in taken[0]
+        asked._since = time.monotonic() - 1.5 * comparison.PATIENCE_S
         asked.turn()
-        assert len(taken) == 1 and "compares its pages" in taken[0], "it is said once"
+        assert asked._failed == 1, "it waits longer each time"
+        asked._since -= comparison.PATIENCE_S
+        asked.turn()
+        assert asked._failed == 2 and len(taken) == 1, "it is said once"

@@ -23,6 +23,7 @@ from swarm.market.tape import Tape
 from swarm.network import Network
 
 PATIENCE_S = 10.0  # for pages that are on their way, before peers are asked for all of theirs
+LONGEST_S = 600.0  # between two attempts where none helps: it is double the last one's time each time
 PEERS = 8  # tried in one turn
 MOST = 100_000  # pages of one feed
 
@@ -45,7 +46,7 @@ class Comparison:
         self.network, self.store, self.facts, self.say = network, store, facts, say
         self._dissent, self._tape, self._adopt = dissent, tape, adopt
         self._known: Dissent | None = None
-        self._since = 0.0
+        self._since, self._failed = 0.0, 0
         self._told: set[int] = set()
 
     def turn(self) -> None:
@@ -53,12 +54,12 @@ class Comparison:
         found = self._dissent()
         if found != self._known:
             self._known, self._since = found, time.monotonic()
-        if found is None or time.monotonic() - self._since < PATIENCE_S:
+        if found is None or time.monotonic() - self._since < min(LONGEST_S, PATIENCE_S * 2 ** min(self._failed, 10)):
             return
         if found.epoch not in self._told:
             self._told.add(found.epoch)
             self.say(f"judge market: {sentence(found)}")
-        self.settle(found)
+        self._failed = 0 if self.settle(found) else self._failed + 1
         self._since = time.monotonic()
 
     def settle(self, found: Dissent) -> bool:
