@@ -234,3 +234,12 @@ def test_the_newest_final_epoch_is_what_the_chain_says(world, tmp_path):
     assert swarm.market_final(world.chain.head().time) == 2
     line = chainhost.Standing("here", 1, False, height=7, epoch=3, market=2).line()
     assert line.endswith("height 7, epoch 3, judge market final up to epoch 2")
+
+
+def test_who_has_no_weight_sends_nothing_and_an_empty_log_has_no_root(world, tmp_path):
+    swarm = world.swarm(faucet=False)
+    seats = [Seat(swarm, world.member(swarm, stake=0), tmp_path / "idle"), *seats_of(world, swarm, tmp_path, 1)]
+    seats[1].duty.root = lambda epoch: Root(bytes(32))
+    decide(world, seats, 1)
+    assert not any(each.function == "anchor" for seat in seats for each in (*seat.outbox._file.intents, *seat.outbox.outcomes))
+    assert not votes(seats[0], 1)

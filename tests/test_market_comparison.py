@@ -70,9 +70,10 @@ def test_a_room_whose_history_is_not_the_final_one_takes_over_the_pages_that_are
         digest = host.network.put(late.data)
         host.network.listen(lambda peer, message: msgpack.packb(["feed", 10**6, [digest]]))
         networks.until(lambda: ann._reader.refused["late"] and ann._reader.answers(host.network.peer), 10, "who has it may have had it in time")
-        own = ann.send(ann.sign(events.Unstake, t=t + 2, amount=CREDIT))
-        networks.until(lambda: ann.sent(own).state == "late", 10, "an own entry that comes too late is told so")
+        own, good = (ann.send(ann.sign(events.Unstake, t=when, amount=CREDIT)) for when in (t + 2, clock()))  # they would share a page
+        networks.until(lambda: ann.sent(own).state == "late", 15, "an own entry that comes too late is told so")
         assert "final on the chain" in ann.sent(own).sentence
+        networks.until(lambda: ann.sent(good).state == "included", 15, "the other one goes on alone")
         for one in rooms.values():
             one.require_alive()
 
