@@ -42,6 +42,7 @@ CLOSE_S = 15.0
 LEAVE_S = 2.0
 REMEMBER_S = 30  # between two looks at what was seen on the chain before
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
+PAUSED = "it is in no draw and has no weight, neither in panels nor for the judge market's roots, until `swarm resume`"
 CLOSED_KEPT = 64  # cases remembered after they were settled
 
 Say = Callable[[str], None]
@@ -104,7 +105,7 @@ class Duties:
         self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
-        self._alone = False
+        self._alone = self._out = False
         parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._further: list[Callable[[int], None]] = []
@@ -206,7 +207,11 @@ class Duties:
 
     def _come_back(self, now: int) -> None:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
-        if self.swarm.stake(self.key).lapsed:
+        stake = self.swarm.stake(self.key)
+        if (out := stake.paused and not stake.lapsed) and not self._out:
+            self.say(f"this peer is paused, by its owner or since it could not replay what it was drawn for: {PAUSED}")
+        self._out = out
+        if stake.lapsed:
             epoch = self.schedule.epoch_at(now)
             goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
             if self.send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
