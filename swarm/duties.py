@@ -43,6 +43,7 @@ LEAVE_S = 2.0
 REMEMBER_S = 30  # between two looks at what was seen on the chain before
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
 PAUSED = "it is in no draw and has no weight, neither in panels nor for the judge market's roots, until `swarm resume`"
+NEVER = 2**62
 CLOSED_KEPT = 64  # cases remembered after they were settled
 
 Say = Callable[[str], None]
@@ -105,7 +106,7 @@ class Duties:
         self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
-        self._alone = self._out = False
+        self._alone, self._out = False, NEVER  # the epoch in which this peer was first seen paused
         parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._further: list[Callable[[int], None]] = []
@@ -207,12 +208,12 @@ class Duties:
 
     def _come_back(self, now: int) -> None:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
-        stake = self.swarm.stake(self.key)
-        if (out := stake.paused and not stake.lapsed) and not self._out:
+        stake, epoch = self.swarm.stake(self.key), self.schedule.epoch_at(now)
+        self._out = min(self._out, epoch) if stake.paused and not stake.lapsed else NEVER
+        if self._out < epoch and f"paused {self._out}" not in self._sent:  # a start resumes, which takes a moment
+            self._sent.add(f"paused {self._out}")
             self.say(f"this peer is paused, by its owner or since it could not replay what it was drawn for: {PAUSED}")
-        self._out = out
         if stake.lapsed:
-            epoch = self.schedule.epoch_at(now)
             goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
             if self.send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
                 self.say("a duty was missed: this peer has paid for an absence and comes back into the draws")

@@ -286,3 +286,19 @@ def test_a_chain_that_was_rewritten_is_reported(tmp_path):
         world.skip(600)
         peer.duties.turn()
         assert any("rewritten" in text for text in said), said
+
+
+def test_a_peer_that_stays_paused_is_told_so_once(tmp_path):
+    with running(tmp_path / "chain") as world, world.at_once():
+        swarm = world.swarm(**TIMES, faucet=False)
+        peer = Peer(world, swarm, tmp_path / "0", 0)
+        said: list[str] = []
+        peer.duties.say = said.append
+        world.chain.send(peer.member.session, "vault", "pause", peer.member.key)
+        peer.duties.turn()
+        assert not any("paused" in text for text in said), "a start resumes, and that takes a moment"
+        for _ in range(2):
+            world.to_window(swarm, swarm.epoch_at(world.chain.head().time))
+            peer.duties.turn()
+        (told,) = [text for text in said if "this peer is paused" in text]
+        assert "has no weight" in told and "`swarm resume`" in told
