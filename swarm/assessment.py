@@ -70,10 +70,9 @@ class Assessment:
         """What is known of an epoch."""
         if self.tallies is None:
             return Judged(unknown=self.unknown)
-        ended = self.tallies.ended.get(epoch)
-        if self.until is not None and (ended is None or ended.t > self.until):
+        ended, waits, anchored = self.tallies.ended.get(epoch), self.tallies.running(epoch), self._is_closed(epoch)
+        if self.until is not None and not anchored and (ended is None or ended.t > self.until):
             return Judged(final=ended is not None, unknown=self.unknown)
-        waits, anchored = self.tallies.running(epoch), self._is_closed(epoch)
         if self.dissent is not None and not anchored:
             return Judged(final=ended is not None, unknown=f"{OTHER_LOG} of epoch {self.dissent.epoch}")
         return Judged(self.tallies.of(epoch), ended is not None and (anchored or not waits), 0 if anchored else waits, anchored)

@@ -136,6 +136,8 @@ def test_pages_that_end_early_leave_later_epochs_unknown():
     cut = played(written(), unknown="the node was off", until=EPOCHS[1] + 1)
     assert cut.of(1).final and not cut.of(1).unknown and cut.of(1).tallies
     assert cut.of(2).unknown == "the node was off" and not cut.of(2).tallies
+    root = cut.history.root(2).head
+    assert played(written(), finals={2: root}, unknown="the node was off", until=EPOCHS[1] + 1).of(2).anchored  # so nothing was missed
     assert Assessment(unknown="why").of(1).unknown == "why" and Assessment().of(1).final and not Assessment().of(1).unknown
 
 
