@@ -29,7 +29,6 @@ from swarm.launch import Choices
 from swarm.recipe import Recipe
 from swarm.runs import Info, Run
 from swarm.session import Session
-from swarm.stake import supplying
 
 Say = Callable[[str], None]
 
@@ -102,7 +101,7 @@ class _Entry:
         if self.swarm.terms.faucet:
             self._say_unknown(session.operator)
         else:
-            self._deposit(key)
+            self._say_deposit()
 
     def _member(self) -> Identity:
         """The operator with its key. Raises InputError where another identity is given than the seat was taken with."""
@@ -131,18 +130,12 @@ class _Entry:
         if not invited and self.swarm.record().creator != operator:
             self.say(f"no voucher counts for this operator: {NO_CREDITS}")
 
-    def _deposit(self, key: bytes) -> None:
-        """Where stake costs something: what was asked for, at the judge's anchor."""
+    def _say_deposit(self) -> None:
+        """Where stake costs something, credits follow from a deposit."""
         has, least = self.chain.read("anchor", "accountOf", self.swarm.id, self.session.operator).active, self.swarm.terms.minStake
-        wanted = self.choices.chain.stake or 0
-        if wanted > has:
-            member = self._member()
-            for call in supplying(self.chain, member.address, wanted - has, False, member.name, "anchor"):
-                self.chain.send(member.secret, call.role, call.function, *call.args)
-            self.chain.send(member.secret, "anchor", "deposit", key, wanted - has)
-            self.say(f"{member.name} deposited {amount(wanted - has)} credits of the chain at the judge's anchor")
-        elif has < least:
-            self.say(f"judging here takes a deposit of {amount(least)} credits of the chain: run the same command with --stake {amount(least)}")
+        if has < least:
+            how = f"`swarm stake judge deposit {amount(least - has)} --invite INVITE` makes it"
+            self.say(f"an operator without stake gets no credits here before it has deposited {amount(least)} credits of the chain: {how}")
 
 
 @contextlib.contextmanager

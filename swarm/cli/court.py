@@ -39,7 +39,6 @@ AllowCode = Annotated[str | None, typer.Option("--allow-code", help="SHA-256 of 
 Files = Annotated[Path | None, typer.Option("--files", help="Folder with that task.", rich_help_panel=SEAT)]
 AllowHub = Annotated[bool, typer.Option("--allow-hub", help="The recipe's data sets may be downloaded from the hub.", rich_help_panel=SEAT)]
 Rpc = Annotated[str | None, typer.Option("--rpc", envvar="SWARM_RPC", help="Another address of the swarm's chain.", rich_help_panel=SEAT)]
-Deposit = Annotated[str, typer.Option("--stake", help="Credits of the chain to deposit, where stake is not free.", rich_help_panel=SEAT)]
 Unaudited = Annotated[bool, typer.Option("--i-accept-unaudited", help="Use a chain whose money is real.", rich_help_panel=SEAT)]
 
 
@@ -72,10 +71,10 @@ class Where:
 
 def first(
     identity: str, passphrase_file: Path | None, ask: bool, unencrypted: bool, recipe: Path | None, code: str | None, files: Path | None,
-    hub: bool, rpc: str | None, deposit: str, unaudited: bool,
+    hub: bool, rpc: str | None, unaudited: bool,
 ) -> First:  # fmt: skip
     """The options of a first command with an invite."""
-    chain = o.the_chain(rpc, None, deposit, unaudited)
+    chain = o.the_chain(rpc, None, "", unaudited)
     choices = Choices(peers=1, chain=chain, allow_code=code, recipe_folder=files.absolute() if files else None, trusted=False)
     return First(choices, identity, passphrase_file, ask, unencrypted, recipe, hub)
 

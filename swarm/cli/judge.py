@@ -45,7 +45,6 @@ def judge(
     files: c.Files = None,
     hub: c.AllowHub = False,
     rpc: c.Rpc = None,
-    deposit: c.Deposit = "",
     unaudited: c.Unaudited = False,
 ) -> None:
     """Judge what no program can check: read, vote, reveal, dispute, be paid.
@@ -59,7 +58,7 @@ def judge(
     Needs a swarm whose recipe has a judge market. Votes are kept in $SWARM_HOME/votes and opened by your node too; without a node leave the
     screens open until then, or run `swarm judge reveal`.
     """
-    said = c.first(identity, passphrase_file, ask, unencrypted, recipe, code, files, hub, rpc, deposit, unaudited)
+    said = c.first(identity, passphrase_file, ask, unencrypted, recipe, code, files, hub, rpc, unaudited)
     context.obj = place = c.Where(peer, run_dir, invite, said)
     if context.invoked_subcommand is not None:
         return
