@@ -14,6 +14,7 @@ from test_market_tape import END, arrive, seed_of, written
 from judge import events
 from judge.errors import Refused
 from judge.terms import CREDIT
+from swarm.market import binder
 from swarm.market import tape as tapes
 from swarm.market.facts import Beacon
 from swarm.market.history import PATIENCE_S, History
@@ -130,7 +131,7 @@ def test_a_page_before_a_final_root_is_refused_and_one_behind_it_is_not():
 
 
 def test_no_new_page_pushes_out_one_that_is_closed(monkeypatch):
-    monkeypatch.setattr(tapes, "GROUP", 2)
+    monkeypatch.setattr(binder, "GROUP", 2)
     end = SCHEDULE.end(1) * 1000
     stake = [account(sign(events.Stake, "ann", START + 10 + n, amount=CREDIT)) for n in range(2)]
     later = sorted((account(sign(events.Stake, "ann", end + 1 + n, amount=CREDIT)) for n in range(40)), key=lambda page: page.digest)
@@ -198,7 +199,7 @@ def test_a_root_names_the_hosts_whose_faults_were_proved_within_its_epoch():
     pages = [phase("host", market, "OPEN", 1, each, seed) for each in (one, two)]
     for page in pages:
         tape.add(page)
-    kind, first, second = tape.faults[pages[0].stage]
+    kind, first, second = tape.binder.faults[pages[0].stage]
     tape.add(account(sign(events.Fault, "ben", START + 3500, market=market, fault=kind, first=first, second=second)))
     tape.play(END)
     faults = {epoch: tape.history.root(epoch).faults for epoch in EPOCHS if tape.history.root(epoch).faults}

@@ -71,7 +71,7 @@ def test_an_order_gets_a_signed_receipt_and_comes_on_the_page(host):
     assert not host.house.pages(DEADLINE + 10**6, host.facts.after), "a phase has one page"
     host.fair.add(page)
     host.fair.tape.play(START + 3000)
-    assert len(host.fair.market(host.id).positions) == 5 and not host.fair.tape.faults and not host.fair.tape.refused
+    assert len(host.fair.market(host.id).positions) == 5 and not host.fair.tape.binder.faults and not host.fair.tape.refused
 
 
 def test_what_comes_too_late_is_refused_with_a_sentence(host):

@@ -15,6 +15,7 @@ from judge import events, manifest
 from judge.errors import Refused
 from judge.ledger import replay
 from judge.terms import CREDIT, terms_of
+from swarm.market import binder
 from swarm.market import tape as tapes
 from swarm.market.facts import Beacon, round_seed
 from swarm.market.page import Phase
@@ -256,8 +257,8 @@ def test_a_wrong_order_is_not_played_and_can_be_proved():
         ids = manifest.order([entry.id for entry in entries], "OPEN", seed_of(one.facts, one.market(id)))
         one.add(phase("host", id, "OPEN", 1, entries, ids=ids[::-1] if wrong else ids))
         one.tape.play(START + 2500)
-    assert fair.tape.state.root() == right.tape.state.root() and not right.tape.faults
-    (stage, (kind, first, second)) = fair.tape.faults.popitem()
+    assert fair.tape.state.root() == right.tape.state.root() and not right.tape.binder.faults
+    (stage, (kind, first, second)) = fair.tape.binder.faults.popitem()
     assert kind == "order"
     manifest.prove(fair.tape.state, fair.market(stage[0]), kind, first, second)
     fair.add(account(sign(events.Fault, "ann", START + 2600, market=stage[0], fault=kind, first=first, second=second)))
@@ -277,7 +278,7 @@ def test_two_pages_of_one_phase_give_one_state_whoever_saw_which_first_and_a_pro
             fair.add(page)
             fair.tape.play(START + 2500)
         roots.add(fair.tape.state.root())
-        kind, first, second = fair.tape.faults[(id, "OPEN", 1)]
+        kind, first, second = fair.tape.binder.faults[(id, "OPEN", 1)]
         fair.add(account(sign(events.Fault, "cleo", START + 2600, market=id, fault=kind, first=first, second=second)))
         fair.tape.play(START + 5000)
         assert kind == "twice" and fair.market(id).void_reason == "its host: twice"
@@ -287,7 +288,7 @@ def test_two_pages_of_one_phase_give_one_state_whoever_saw_which_first_and_a_pro
 
 
 def test_a_flood_of_openings_leaves_the_same_ones_everywhere(monkeypatch):
-    monkeypatch.setattr(tapes, "GROUP", 10)
+    monkeypatch.setattr(binder, "GROUP", 10)
     flood = [opening("host", START + n, nonce=n) for n in range(25)]
     roots = set()
     for seed in range(3):

@@ -17,11 +17,12 @@ from judge.market import ARCHIVED, RUNNING, SETTLED, Market
 from swarm.errors import NetworkError, Refused
 from swarm.market import page as pages
 from swarm.market import post
+from swarm.market.binder import BUCKET_MS, GROUP
 from swarm.market.facts import Facts
 from swarm.market.house import House
 from swarm.market.page import ACCOUNT_BYTES, ACCOUNT_ENTRIES, OWN, Page, Stage
 from swarm.market.store import Sent, Store
-from swarm.market.tape import BUCKET_MS, GROUP, Tape
+from swarm.market.tape import Tape
 from swarm.network import Network
 
 POSTING = 4  # entries at once
@@ -157,7 +158,7 @@ class Outbox:
     def _report(self) -> None:
         """Report what the tape can prove, when it is this member's turn and nobody did."""
         with self._reading() as state:
-            for stage, fault in list(self.tape.faults.items()):
+            for stage, fault in list(self.tape.binder.faults.items()):
                 one = state.markets.get(stage[0])
                 turn = keys.keccak(self.house.address, stage[0])[0] % TURNS
                 due = self._reported.setdefault(stage, self._now() + turn * self._patience)

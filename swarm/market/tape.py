@@ -13,7 +13,7 @@ judges whose host is gone lose nothing, T_max gives all back. What lies before a
 
 Hostile hosts: entries that the log refuses at their place are skipped and counted. A page may name any order, played is the one that
 follows from the seed. Of two pages of one phase the smaller digest is played, until somebody's Fault makes the market VOID; the proofs of
-both are in `faults`. Where somebody publishes more than a group may hold, the smallest digests stay, whoever saw which first.
+both are in `binder.faults`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from judge import bonus, events, ledger, manifest
-from judge.errors import Refused, require
+from judge.errors import Refused
 from judge.events import BROKEN, Entry, Event, Open
 from judge.keys import keccak
 from judge.ledger import State
 from judge.market import CHALLENGE, CLOSED, COMMIT, FINAL, OPEN, REVEAL, RUNNING, SETTLED, VOID, Market
 from judge.terms import WAD, Terms
+from swarm.market.binder import Binder
 from swarm.market.facts import Beacon, Beacons, Facts, Minted, entry_of, round_seed
 from swarm.market.history import History, Place
 from swarm.market.page import Account, Opening, Page, Phase, Stage
 
 CHAIN, ACCOUNT, OPENING, MARKET, BONUS = range(5)  # ranks of items at one time
-BUCKET_MS = 600_000
-GROUP = 256  # openings, and account pages, of one operator in BUCKET_MS
-PAGES = 2  # of one phase by one key: as many as prove a fault
 MARK_EVERY = 64  # log entries between two snapshots
 MARKS = 32  # snapshots; beyond, every second of the older half goes
 DEEP = 5000  # log entries that may be played again at any time; deeper ones once in DEEP_MS
@@ -63,12 +61,9 @@ class Tape:
     def __init__(self, terms: Terms, facts: Facts, scorer: Scorer):
         self.terms, self.facts, self._scorer = terms, facts, scorer
         self.history = History(facts.schedule)
-        self.faults: dict[Stage, tuple[str, bytes, bytes]] = {}  # what this node could prove: arguments of a Fault
+        self.binder = Binder(terms)
         self.rewinds = 0
         self.log: list[bytes] = []
-        self._pages: dict[bytes, Page] = {}
-        self._groups: dict[tuple, list[bytes]] = {}  # digests, ascending
-        self._openings: dict[bytes, list[Opening]] = {}  # by market
         self._inputs: list[tuple[Place, tuple[Entry, ...]]] = []
         self._beacons = Beacons()
         self._begins: dict[int, int] = {}  # epochs -> when they began
@@ -87,28 +82,20 @@ class Tape:
 
     def add(self, page: Page) -> list[bytes]:
         """Take a page. Returns digests of pages that had to give way. Raises Refused: of an unknown market, of a full group, by another key."""
-        if page.digest in self._pages:
+        if page.digest in self.binder:
             return []
-        if isinstance(page, Phase):
-            self._check(page)
+        shut = max(self.history.closed, self.history.held)
+        gone = self.binder.room(page, lambda other: self.begins(other) <= shut)
         self.history.check(self.begins(page))
-        group, most = _group(page)
-        digests = self._groups.setdefault(group, [])
-        gone = self._least(digests) if len(digests) == most else []
-        if len(digests) == most and (not gone or page.digest > gone[0]):
-            raise Refused("limit", f"{most} pages of this kind have their place already")
         for digest in gone:
             self.drop(digest)
-        insort(digests, page.digest)
-        self._pages[page.digest] = page
+        self.binder.add(page)
         self._place(page)
         return gone
 
     def drop(self, digest: bytes) -> None:
         """Take a page away."""
-        page = self._pages.pop(digest)
-        self._groups[_group(page)[0]].remove(digest)
-        self._place(page, remove=True)
+        self._place(self.binder.remove(digest), remove=True)
 
     def begins(self, page: Page) -> int:
         """The time of the first thing that a page changes. A phase that was not played yet lies ahead."""
@@ -119,7 +106,7 @@ class Tape:
 
     def digests(self, until: int) -> list[bytes]:
         """Pages that change something at or before `until`."""
-        return [digest for digest, page in self._pages.items() if self.begins(page) <= until]
+        return [page.digest for page in self.binder if self.begins(page) <= until]
 
     @property
     def is_behind(self) -> bool:
@@ -127,29 +114,14 @@ class Tape:
         ahead = self._ahead()
         return self._late is not None or bool(self.facts.news(self._changes)) or (ahead is not None and ahead[0] <= self._until)
 
-    def _least(self, digests: list[bytes]) -> list[bytes]:
-        """What gives way first: the largest digest, but nothing that is closed or voted on."""
-        shut = max(self.history.closed, self.history.held)
-        return next(([digest] for digest in reversed(digests) if self.begins(self._pages[digest]) > shut), [])
-
     def opening(self, market: bytes) -> Opening | None:
         """The page that opened a market."""
-        return min(self._openings.get(market, ()), key=lambda page: (page.t, page.digest), default=None)
+        return self.binder.opening(market)
 
     def pages(self, stage: Stage) -> list[Phase]:
         """The pages of one phase by the market's present host."""
         one = self.state.markets.get(stage[0])
-        digests = self._groups.get((*stage, one.host_key), []) if one is not None else []
-        return [self._pages[digest] for digest in digests]
-
-    def _check(self, page: Phase) -> None:
-        hosts = {opening.fund.signer for opening in self._openings.get(page.stage[0], ())}
-        require(hosts, "unknown", "a page of a market whose opening is not here")
-        require(page.signer in hosts, "signature", "a page that is not signed by the host of its market")
-        levels, rolls = len(self.terms.seats), self.terms.rolls
-        rounds = max(self.terms.machine.rounds, self.terms.human.rounds)
-        most = {OPEN: rounds, CHALLENGE: levels - 1}.get(page.stage[1], levels * rolls - 1)
-        require(page.stage[2] <= most, "limit", "a page of a phase that no market has")
+        return self.binder.phases(stage, one.host_key) if one is not None else []
 
     def _place(self, page: Page, remove: bool = False) -> None:
         """Put a page where it belongs, or take it away; what was played from there on is played again."""
@@ -157,23 +129,11 @@ class Tape:
             self._touch_late(self._played.get(page.stage))
             if page.stage[0] in self.state.markets:
                 self._schedule(self.state.markets[page.stage[0]])
-            if not remove:
-                self._compare(page)
         elif isinstance(page, Opening):
-            rows = self._openings.setdefault(page.market, [])
-            rows.remove(page) if remove else rows.append(page)
             self._input((page.t, OPENING, page.market + page.digest), (page.open, page.fund), remove)
         elif isinstance(page, Account):
             for entry in page.entries:
                 self._input((entry.event.t, ACCOUNT, entry.id + page.digest), (entry,), remove)
-
-    def _compare(self, page: Phase) -> None:
-        group, _ = _group(page)
-        for digest in self._groups[group]:
-            other = self._pages[digest]
-            if other.manifest.ids != page.manifest.ids:
-                first, second = sorted((page.said, other.said))
-                self.faults[page.stage] = ("twice", first, second)
 
     def _input(self, place: Place, entries: tuple[Entry, ...], remove: bool = False) -> None:
         if remove:
@@ -397,7 +357,7 @@ class Tape:
         page = pages[0]
         ids = manifest.order(page.manifest.ids, one.phase, seed)
         if ids != page.manifest.ids:
-            self.faults.setdefault(stage, ("order", page.said, b""))
+            self.binder.faults.setdefault(stage, ("order", page.said, b""))
         entries = {entry.id: entry for entry in page.entries}
         for id in ids:
             event = entries[id].event
@@ -450,12 +410,3 @@ _STEPS: dict[str, Callable[[Tape, Market, int], None]] = {
     VOID: Tape._settle,
     SETTLED: Tape._sweep,
 }
-
-
-def _group(page: Page) -> tuple[tuple, int]:
-    """What a page counts among, and how many of that are kept."""
-    if isinstance(page, Phase):
-        return (*page.stage, page.signer), PAGES
-    assert isinstance(page, Opening | Account)
-    actor = page.open.event.actor if isinstance(page, Opening) else page.actor
-    return (type(page).__name__, actor, page.t // BUCKET_MS), GROUP
