@@ -243,3 +243,17 @@ def test_who_has_no_weight_sends_nothing_and_an_empty_log_has_no_root(world, tmp
     decide(world, seats, 1)
     assert not any(each.function == "anchor" for seat in seats for each in (*seat.outbox._file.intents, *seat.outbox.outcomes))
     assert not votes(seats[0], 1)
+
+
+def test_a_final_root_that_a_chain_takes_back_closes_nothing(world, tmp_path):
+    swarm = world.swarm(faucet=False)
+    seats = seats_of(world, swarm, tmp_path)
+    go(world, swarm.end(1) + 1)
+    before = world.anvil.rpc.call("evm_snapshot")
+    decide(world, seats, 1)
+    assert seats[0].tape.history.closed == swarm.end(1) * 1000
+    world.anvil.rpc.call("evm_revert", before)
+    world.mine(40)  # another history, longer than the first
+    seats[0].facts.look()
+    seats[0].tape.history.look(seats[0].facts.finals, seats[0].facts.seen / 1000)
+    assert not seats[0].facts.finals and not seats[0].facts.anchored(1) and seats[0].tape.history.closed == -1
