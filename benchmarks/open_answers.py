@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def main() -> None:
         place = chosen.keep or Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         rows = play(place, chosen)
+        log = (place / "swarm.txt").read_text()
     print(table(rows))
+    print(audits(log))
 
 
 def play(place: Path, chosen: argparse.Namespace) -> list[list[dict[str, Any]]]:
@@ -59,7 +62,7 @@ def play(place: Path, chosen: argparse.Namespace) -> list[list[dict[str, Any]]]:
             command = ["judge", "--invite", invite, *code, "serve", "--json", "--", sys.executable, str(JUDGE)]
             voters.append(started(place / f"voter-{number}", command, place / f"voter-{number}.txt"))
         end = time.monotonic() + START_S + ROUND_S * chosen.rounds
-        while swarm.poll() is None and time.monotonic() < end and not finished(run, chosen.rounds):
+        while swarm.poll() is None and time.monotonic() < end:  # it ends by itself when the last epochs are closed
             time.sleep(1)
         return [with_answers(folder, chosen.rounds) for folder in sorted(run.glob("peer-*"))]
     finally:
@@ -105,9 +108,11 @@ def until(condition: Any, seconds: float) -> Any:
     return found
 
 
-def finished(run: Path, rounds: int) -> bool:
-    rows = [metrics.read(folder / metrics.FILE) for folder in run.glob("peer-*")]
-    return bool(rows) and all(each and each[-1]["round"] >= rounds for each in rows)
+def audits(log: str) -> str:
+    """What auditors said of drawn steps, those that were trained on verdicts among them; and how epochs were closed."""
+    said = Counter(re.findall(r"audit of epoch .*: (ok|fault|unavailable|cannot)", log))
+    closed = Counter(re.findall(r"epoch \d+ is closed: (\w+)", log))
+    return "audits: " + ", ".join(f"{name} {count}" for name, count in (said + closed).items())
 
 
 def with_answers(folder: Path, rounds: int) -> list[dict[str, Any]]:
