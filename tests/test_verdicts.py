@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from courts import address
-from markets import DOMAIN, NAMES, START, Fair, FakeFacts, account, sign
+from markets import DOMAIN, NAMES, START, Fair, FakeFacts, account, sign, trade
 from proofs import a_recorded_node, a_replayer, hand_over, packed_before
 
 from judge import events, scores
 from judge.terms import CREDIT, WAD
 from swarm import recipe as recipes
 from swarm.errors import RecipeError, Refused
-from swarm.groups import Group, Limits, Rollout, pack
+from swarm.groups import Group, Limits, Rollout, pack, unpack
 from swarm.learn import record as batches
 from swarm.learn.record import digest_of
 from swarm.market import page as pages
@@ -35,10 +35,10 @@ def a_group(*texts, round=3, index=1):
     return Group("answer", b"\x01" * 32, round, index, rollouts)
 
 
-def ruled_by(choices, group, kind="H", nonce_round=3):
-    """The verdicts on a real market about a group, in which judges by name chose these outcomes (None: they say nothing)."""
+def ruled_by(choices, group, kind="H", nonce_round=3, soft=0.0, bought=()):
+    """The verdicts on a real market about a group, in which judges by name chose these outcomes, and eve bought shares of others."""
     facts = FakeFacts()
-    facts.people("host", "ann", "ben", "cleo", "dan")
+    facts.people("host", "ann", "ben", "cleo", "dan", "eve")
     facts.beacons(0, 90_000)
     fair = Fair(facts, choice=lambda one, name: choices[name])
     fair.tape.play(START + 1)
@@ -47,9 +47,10 @@ def ruled_by(choices, group, kind="H", nonce_round=3):
     shown = dataclasses.replace(group, round=nonce_round)
     said, texts = opening(shown, QUESTION, address("host"), START + 1000, 10 * CREDIT, b"", judged=kind)
     page = fair.add(opened(said, texts))
-    fair.run(START + 80_000, "host", {}, silent=tuple(name for name in NAMES if name not in choices))
+    orders = [trade(page.market, "eve", START + 1100, outcome) for outcome in bought]
+    fair.run(START + 80_000, "host", {page.market: orders}, silent=tuple(name for name in NAMES if name not in choices))
     room = SimpleNamespace(reading=lambda: contextlib.nullcontext(fair.tape.state), opening=fair.tape.opening)
-    return Verdicts(room, lambda asked: QUESTION), fair.market(page.market)
+    return Verdicts(room, lambda asked: QUESTION, soft), fair.market(page.market)
 
 
 def opened(said, texts):
@@ -76,6 +77,15 @@ def test_a_split_panel_gives_what_the_formula_says():
     said = market.verdict
     ruling = scores.Ruling(said.weights[:2], said.weights[2], said.panel_weight, said.seats, said.revealed)
     assert ruled.rewards == tuple(scores.reward(scores.Completion("H", place), ruling) / WAD for place in (0, 1))
+
+
+def test_a_part_of_the_reward_may_come_from_the_price():
+    group = a_group("short", "with its working")
+    choices = dict.fromkeys(("ann", "ben", "cleo", "dan"), 1)
+    (hard,), (soft,) = (ruled_by(choices, group, soft=share, bought=(0,))[0].of([(address("host"), group)]) for share in (0.0, 0.2))
+    prices = ruled_by(choices, group, bought=(0,))[1].prices()
+    assert prices[0] > WAD // 2
+    assert soft.rewards == pytest.approx([0.8 * reward + 0.2 * price / WAD for reward, price in zip(hard.rewards, prices, strict=True)])
 
 
 def test_a_market_that_ends_void_gives_no_reward():
@@ -257,6 +267,22 @@ def test_a_missing_verdict_is_no_guilt_and_another_one_is(judged):
     with pytest.raises(Fault) as fault:
         replayer.replay(step.leaf, packed, store, seeds, node.operator, forged)
     assert fault.value.where == "rewards"
+
+
+def test_a_round_that_trains_on_what_it_wrote_itself_is_seen(judged):
+    node, replayer, step, packed, record, liking = a_step(judged)
+    store = node.scribe.recorder.store.get
+    own = unpack(store(dict(record.own)["answer"]), Limits.of(node.recipe), node.me)[3][0]
+    rewards = (1.0,) + (0.0,) * (len(own.rollouts) - 1)
+    rows = tuple((rollout.digest, reward, 0.0) for rollout, reward in zip(own.rollouts, rewards, strict=True))
+    mine = next(place for place, trained in enumerate(record.trained) if trained.author == node.me)
+    trained = [dataclasses.replace(t, source=-1, place=0, rollouts=rows) if place == mine else t for place, t in enumerate(record.trained)]
+    forged = dataclasses.replace(record, trained=tuple(trained))
+    blob = forged.pack()
+    leaf = dataclasses.replace(step.leaf, batch=digest_of(blob), rollouts=forged.rollout_root, rewards=forged.reward_root)
+    verdicts = verdicts_of(liking, step.leaf, record, node) | {(node.me, leaf.round, 0): Judged(rewards, time.time())}
+    with pytest.raises(Fault, match="another round than their verdict allows"):
+        replayer.replay(leaf, packed, lambda d: blob if d == leaf.batch else store(d), {node.stages.epoch_seed}, node.operator, verdicts)
 
 
 def test_a_verdict_that_was_final_only_after_the_step_does_not_count(judged):
