@@ -20,7 +20,7 @@ from swarm.market.room import Room
 from swarm.market.store import FILE, Store
 
 PATIENCE_S = 20.0  # for peers' feeds, before what is on disk is played
-NEAR = 32  # pages that a peer's feed may be ahead when it counts as read
+NEAR = 32  # pages that a peer's feed may be ahead when its end is set as what is to be read
 ASK_S = 3.0
 
 
@@ -32,6 +32,7 @@ class Visit(Room):
         nobody = House(self._store, keys.new_secret(), self.terms.chain_id, self.facts.speaks)
         self._house = self._outbox.house = nobody  # no market's host key is its address
         self._began, self._read, self._answered = time.monotonic(), False, 0
+        self._goals: dict[bytes, int] = {}  # where peers' feeds ended
         self._own: list[bytes] = []  # pages of this operator that came during this visit
 
     @property
@@ -100,15 +101,19 @@ class Visit(Room):
 
     def _feeds_are_read(self) -> bool:
         heard = [one.peer for one in self.network.status().heard]
-        left = [self._ahead(peer) for peer in heard[:4]]
-        return any(count is not None for count in left) and all(count is None or count < NEAR for count in left)
+        read = [self._is_read(peer) for peer in heard[:4]]
+        return any(one is not None for one in read) and all(one is None or one for one in read)
 
-    def _ahead(self, peer: bytes) -> int | None:
-        """Pages in a peer's feed that were not read; None where it does not answer."""
+    def _is_read(self, peer: bytes) -> bool | None:
+        """Whether all is here that a peer's feed had when it was first seen to its end; None where it does not answer."""
+        cursor = self._store.cursor(peer)
         try:
-            return len(post.feed(lambda message: self.network.tell(peer, message, ASK_S), self._store.cursor(peer))[1])
+            end, digests = post.feed(lambda message: self.network.tell(peer, message, ASK_S), cursor)
         except (errors.NetworkError, errors.Refused):
             return None
+        if peer not in self._goals and len(digests) < NEAR:
+            self._goals[peer] = end
+        return peer in self._goals and cursor >= self._goals[peer]
 
 
 def take_over(folder: Path, node: Path, peer: bytes, domain: int) -> None:
