@@ -44,6 +44,7 @@ REMEMBER_S = 30  # between two looks at what was seen on the chain before
 VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNAVAILABLE, "cannot": Verdict.CANNOT}
 PAUSED = "it is in no draw and has no weight, neither in panels nor for the judge market's roots, until `swarm resume`"
 NEVER = 2**62
+LONGEST_REST = 16  # epochs
 CLOSED_KEPT = 64  # cases remembered after they were settled
 
 Say = Callable[[str], None]
@@ -107,6 +108,7 @@ class Duties:
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
         self._alone, self._out = False, NEVER  # the epoch in which this peer was first seen paused
+        self._rests, self._excused = 0, False  # since the last audit in time; whether an audit too late may have put this peer out of the draws
         parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._further: list[Callable[[int], None]] = []
@@ -210,13 +212,23 @@ class Duties:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
         stake, epoch = self.swarm.stake(self.key), self.schedule.epoch_at(now)
         self._out = min(self._out, epoch) if stake.paused and not stake.lapsed else NEVER
+        if self._excused and self._out != NEVER:
+            return self._rest(epoch, now)
         if self._out < epoch and f"paused {self._out}" not in self._sent:  # a start resumes, which takes a moment
             self._sent.add(f"paused {self._out}")
-            self.say(f"this peer is paused, by its owner or since it could not replay what it was drawn for: {PAUSED}")
+            self.say(f"this peer is paused by its owner: {PAUSED}")
         if stake.lapsed:
             goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="lapsed", value=False)
             if self.send(f"resume {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
                 self.say("a duty was missed: this peer has paid for an absence and comes back into the draws")
+
+    def _rest(self, epoch: int, now: int) -> None:
+        """A member that could not replay in time is out of the draws; it comes back by itself, after longer and longer rests if that goes on."""
+        if epoch >= self._out + min(LONGEST_REST, 2**self._rests):
+            self._rests, self._excused = self._rests + 1, False
+            goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="paused", value=False)
+            self.send(f"rested {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal)
+            self.say("an audit came too late here, which put this peer out of the draws: it comes back into them")
 
     def _company(self, now: int) -> None:
         """Say once an epoch whether enough others of this machine's class could audit it: without them its work scores nothing."""
@@ -296,6 +308,10 @@ class Duties:
         if audit.verdict is None:
             return None
         kind, salt = VERDICTS[audit.verdict], new_salt()
+        if kind == Verdict.CANNOT:
+            self._excused = True
+        else:
+            self._rests = 0
         value = audit.value if kind == Verdict.OK else audit.missing if kind == Verdict.UNAVAILABLE else bytes(32)
         step = audit.step if kind in (Verdict.FAULT, Verdict.UNAVAILABLE) else 0
         operator = self._members[self.key][0]

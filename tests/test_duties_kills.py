@@ -177,6 +177,29 @@ def test_a_peer_that_was_away_pays_once_and_comes_back_by_itself(tmp_path):
         assert not stake.lapsed and 198 * 10**18 <= stake.active < 200 * 10**18, "absent for two epochs: at most 1 % in all, and back"
 
 
+@pytest.mark.slow
+def test_a_peer_that_could_not_replay_in_time_comes_back_after_longer_and_longer_rests(tmp_path):
+    with running(tmp_path / "chain") as world:
+        swarm = world.swarm(**TIMES, faucet=False)
+        peers = [Peer(world, swarm, tmp_path / str(number), number) for number in range(3)]
+        world.anvil.rpc.call("evm_setIntervalMining", 0)
+        slow, real = peers[2], peers[2].duties.desk.audit
+        slow.duties.desk.audit = lambda audit: (real(audit), setattr(audit, "verdict", "cannot"))
+        paused: set[int] = set()
+        while (now := world.chain.head().time) < swarm.end(14):
+            for peer in peers:
+                peer.learn()
+                peer.duties.turn()
+            if swarm.stake(slow.member.key).paused:
+                paused.add(swarm.epoch_at(now))
+            world.skip(9)
+        stake = swarm.stake(slow.member.key)
+        assert paused and not stake.lapsed and stake.active == 200 * 10**18, "not to be able to is no offence"
+        events = Scanner(world.chain, ("vault",)).scan().new
+        back = [e.values["epoch"] for e in events if e.name == "Resumed" and e.values["key"] == slow.member.key]
+        assert len(back) >= 2 and back[1] - back[0] > 2, f"out in {sorted(paused)}, back in {back}"
+
+
 def test_a_machine_that_does_not_agree_with_itself_commits_late_and_unpaid_instead_of_being_accused(tmp_path):
     with running(tmp_path / "chain") as world:
         swarm = world.swarm(**TIMES, faucet=False)
