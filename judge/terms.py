@@ -33,6 +33,11 @@ class Durations:
         return (self.evidence + self.seed) * self.rounds + self.commit + self.reveal + self.challenge
 
     @property
+    def shortest(self) -> int:
+        """The shortest phase."""
+        return min(self.evidence, self.commit, self.reveal, self.challenge)
+
+    @property
     def most(self) -> int:
         """T_max: a market that is not FINAL by then is VOID."""
         return 4 * self.whole

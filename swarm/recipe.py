@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from judge.terms import PROFILES
 from swarm.bounds import json_of
 from swarm.errors import RecipeError
-from swarm.proof.schedule import SETTLE_S
+from swarm.proof.schedule import LONGEST_LAG_MS, SETTLE_S, vote_of
 from swarm.sections import (
     Answer,
     AnyTask,
@@ -49,6 +49,7 @@ from swarm.sections import (
 MAX_BYTES = 65_536
 KEPT = 60  # epochs for which a peer's commitments are remembered by those who audit it
 DAY_S = 86_400
+TRAVEL_S = 3  # that a page takes from its host to everybody
 STANDS_S = 60 * DAY_S  # the longest that a judge's stake may have to stay for one market
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -82,6 +83,7 @@ class Recipe(Section):
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
         self._provable()
         self._judgeable()
+        self._anchorable()
         self._stakeable()
         longest = max(self.answer.max_tokens, self.critique.max_tokens, self.resolve.max_tokens)
         if longest >= self.model.max_length:
@@ -125,6 +127,17 @@ class Recipe(Section):
         most = (STANDS_S - 4 * pace.whole // 1000) // (4 * pace.rounds) - proof.beacon - SETTLE_S
         what = f"a market of judge.profile = {judge.profile} can take {self.longest_market / DAY_S:.0f} days with proof.epoch = {proof.epoch}"
         raise ValueError(f"{what}, and stakes have to stay until it ends, {STANDS_S // DAY_S} days at most: set proof.epoch to {most} or less")
+
+    def _anchorable(self) -> None:
+        """What a market's host publishes of an epoch's last moment has to be there before the epoch's root is voted on."""
+        if not self.has_market:
+            return
+        lag = min(LONGEST_LAG_MS, PROFILES[self.judge.profile].shortest // 3) / 1000
+        travel, before = math.ceil(1.5 * lag) + TRAVEL_S, self.proof.grace - vote_of(self.proof.grace)
+        if before < travel:
+            least = next(grace for grace in range(self.proof.grace, 1000) if grace - vote_of(grace) >= travel)
+            what = f"pages of judge.profile = {self.judge.profile} need {travel} s to travel before an epoch's root is voted on"
+            raise ValueError(f"{what}, and proof.grace = {self.proof.grace} leaves {before} s: set it to {least} or more")
 
     @property
     def longest_market(self) -> int:

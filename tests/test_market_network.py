@@ -326,3 +326,24 @@ def test_what_the_chain_says_becomes_facts(tmp_path):
         tape.play(facts.seen)
         assert tape.state.operators[member.address].session == session and tape.state.operators[member.address].free == 7 * CREDIT
         assert tape.state.operators[other.address].free == 0
+
+
+def test_a_hosts_own_page_waits_for_the_outcome_of_a_vote_and_is_not_lost(tmp_path):
+    with rooms(tmp_path, "host", "ann") as (both, clock):
+        host = both["host"]
+        market = open_market(host, "host")
+        networks.until(lambda: all_at("OPEN", market, *both.values()))
+        sent = both["ann"].send(both["ann"].sign(events.Trade, market=market, nonce=1, side="buy", outcome=1, amount=CREDIT))
+        networks.until(lambda: both["ann"].sent(sent).state == "receipt")
+        publish, voting = host.publish, [True]
+
+        def held(page):
+            if voting and isinstance(page, pages.Phase):
+                raise Refused("early", "the root of this page's epoch is being voted on")
+            publish(page)
+
+        host.publish = held
+        networks.until(lambda: host._held, what="its page never had to wait")
+        voting.clear()
+        networks.until(lambda: all_at("SETTLED", market, *both.values()))
+        assert both["ann"].sent(sent).state == "included" and not host._held

@@ -69,3 +69,9 @@ def test_a_market_that_would_hold_stakes_for_months_is_refused_with_the_longest_
     assert recipes.load("local", [*said, f"proof.epoch={most}"]).longest_market <= 60 * DAY
     with pytest.raises(RecipeError):
         recipes.load("local", [*said, f"proof.epoch={most + 1}"])
+
+
+def test_pages_must_have_time_to_travel_before_a_root_is_voted_on():
+    with pytest.raises(RecipeError, match="proof.grace = 15 leaves 9 s: set it to 17 or more"):
+        recipes.load("local", ["judge.profile=live"])
+    assert recipes.load("local", ["judge.profile=live", "proof.grace=17"]).has_market

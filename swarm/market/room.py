@@ -42,10 +42,10 @@ from swarm.market.reader import Reader
 from swarm.market.store import FILE, Sent, Store
 from swarm.market.tape import Scorer, Tape
 from swarm.network import Network
+from swarm.proof.schedule import LONGEST_LAG_MS
 
 LOOK_S = 1.0  # between two looks at the chain
 OFFLINE_MS = 30_000
-LONGEST_LAG_MS = 10_000
 CLOSE_S = 10.0
 
 
@@ -70,8 +70,7 @@ class Told:
 
 def lag_of(terms: Terms) -> int:
     """Milliseconds that the tape stays behind: a third of the shortest phase, for pages to arrive in."""
-    paces = (terms.machine, terms.human)
-    return min(LONGEST_LAG_MS, *(length // 3 for pace in paces for length in (pace.evidence, pace.commit, pace.reveal, pace.challenge)))
+    return min(LONGEST_LAG_MS, terms.machine.shortest // 3, terms.human.shortest // 3)
 
 
 class Room:
@@ -95,6 +94,7 @@ class Room:
             raise ValueError("a swarm's market takes its seeds from the beacon, and its chain_id is `facts.domain`")
         self.network, self.facts, self.terms, self.actor, self.say, self.now = network, facts, terms, actor, say, now
         self.lag, self.until, self.told = lag_of(terms), 0, Told()
+        self._held: list[Phase] = []  # own pages that wait for the outcome of a vote
         self.reserved = 0  # markets that a person wants to open: their places are not taken by others of this operator
         self._secret, self._lock = secret, threading.RLock()
         self._store = Store(folder / FILE, terms.chain_id)
@@ -220,13 +220,18 @@ class Room:
             self.until = max(self.until, until)
             self._house.look(self._tape.state)
             self._count(self._tape.state)
-        for page in self._house.pages(self.now(), self.facts.after):
+        late, self._held = self._held, []
+        for page in [*late, *self._house.pages(self.now(), self.facts.after)]:
             self._publish_phase(page)
 
     def _publish_phase(self, page: Phase) -> None:
         try:
             self.publish(page)
-        except errors.Refused as why:  # our opening gave way to others, or is not ours any more
+        except errors.Refused as why:
+            if why.reason == "early":  # its epoch is being voted on
+                self._held.append(page)
+                return
+            # our opening gave way to others, or is not ours any more; or history is closed
             self._store.drop([page.digest])
             self.say(f"judge market: the page of {page.stage[1]} of market {page.stage[0].hex()[:8]} has no place: {why.sentence}")
 

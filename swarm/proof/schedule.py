@@ -18,6 +18,7 @@ from dataclasses import dataclass
 OLDEST_SEED = 2  # epochs that a round's seed may be behind its own
 RECENT = 4  # epochs whose windows may still be open
 SETTLE_S = 2  # until everybody has read randomness that is fixed: a block, and a look at it
+LONGEST_LAG_MS = 10_000  # that the market's log stays behind the clock
 VOTE_S, LONGEST_VOTE_S = 6, 120  # for the market's root to be anchored, before the window closes
 SLACK_S = 3.0  # clocks this close are taken for equal: block times are whole seconds
 
@@ -46,7 +47,7 @@ class Schedule:
 
     def anchor_from(self, epoch: int) -> int:
         """When the judge market's root of an epoch is anchored: as late as is safe, so that pages have time to travel."""
-        return self.commit_until(epoch) - min(LONGEST_VOTE_S, self.grace - 1, max(VOTE_S, self.grace // 3))
+        return self.commit_until(epoch) - vote_of(self.grace)
 
     def beacon_until(self, epoch: int) -> int:
         """From here on the draws of `epoch` and the seed of the next one are known."""
@@ -70,6 +71,11 @@ class Schedule:
     def seeds_for(self, epoch: int) -> range:
         """Epochs whose seed a step of `epoch` may have used; epoch 0 has the recipe's hash for its seed."""
         return range(max(0, epoch - OLDEST_SEED), epoch + 1)
+
+
+def vote_of(grace: int) -> int:
+    """Seconds, at the end of a commit window of `grace`, in which the judge market's root is anchored."""
+    return min(LONGEST_VOTE_S, grace - 1, max(VOTE_S, grace // 3))
 
 
 class Clock:
