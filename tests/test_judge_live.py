@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import live
 import pytest
@@ -154,3 +155,62 @@ def _dispute(swarm: live.Swarm, person: live.Terminal, name: str) -> None:
     person.until(rf"{name} .*SETTLED", 240)
     said = swarm.value("v0", "judge", "show", name)
     assert (said["verdict"]["level"], said["verdict"]["choice"]) == (1, 0), "the second panel overturned the first one's verdict"
+
+# ---- verbs and programs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_person_without_a_node_judges_by_verbs_with_their_exit_codes(tmp_path):
+    with live.swarm(tmp_path, "live", VOTERS[:5]) as swarm:
+        code, out, err = swarm.do("bea", *swarm.first("bea"), "list", "--json")
+        assert code == 0 and json.loads(out)["markets"] == [], err
+        do = lambda *words: swarm.do("bea", "judge", *words)  # noqa: E731 no invite from now on
+        assert do("vote", "m-0000=1", "--sure", "80", "--yes")[0] == 2
+        until(lambda: "you wait for" not in do("list")[2] and "on its way" not in do("list")[2], 120)
+        wait_for(lambda: all(staked(swarm, name) for name in VOTERS[:5]), swarm.commands, 90)
+
+        asked = {swarm.ask(f"Which of these is right, number {number}?") for number in range(3)}
+        seen = until(lambda: {one["name"]: one for one in swarm.value("bea", "judge", "list")["markets"] if one["phase"] == "VOTE"}, 120)
+        mine, others = [one for one in seen.values() if one["need"] == "vote"], [name for name, one in seen.items() if not one["seats"]]
+        name = mine[0]["name"]
+        said = swarm.value("bea", "judge", "show", name)
+        right, other = (next(number for number, text in said["answers"].items() if word in text) for word in ("right", "neither"))
+        assert do("vote", f"{name}={right}", "--sure", "80")[0] == 2, "nothing is signed without --yes"
+        assert swarm.value("bea", "judge", "vote", f"{name}={right}", "--sure", "80", "--yes")["choice"] == 0
+        if others:
+            assert do("vote", f"{others[0]}=1", "--sure", "80", "--yes")[0] in (3, 4), "no seat, or too late by now"
+        assert do("claim", name)[0] == 3 and set(seen) <= asked
+
+        revealed = until(lambda: swarm.value("bea", "judge", "reveal")["revealed"], 90)
+        assert [one[:4] for one in revealed] == [name[2:6]]
+        phase = lambda: swarm.value("bea", "judge", "show", name)["phase"]  # noqa: E731
+        until(lambda: phase() == "CHALLENGE", 60)
+        code, out, err = do("dispute", name, "--claim", other, "--reason", "to see", "--yes", "--json")
+        assert code == 0 and json.loads(out)["bond"] == 12 * 10**18, err
+        until(lambda: phase() == "SETTLED", 240)
+        assert swarm.value("bea", "judge", "show", name)["verdict"]["choice"] == 0, "the second panel agrees with the first one"
+        assert do("claim", name)[0] == 4 and do("claim")[:2] == (0, "claimed 0.00 in 0 markets\n")
+        assert swarm.value("bea", "judge", "record")["coherent"] >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_programs_judge_by_themselves_at_the_pace_of_machines(tmp_path):
+    with live.swarm(tmp_path, "local", VOTERS) as swarm:
+        wait_for(lambda: all(staked(swarm, name) for name in VOTERS), swarm.commands, 120)
+        name = swarm.ask("Which of these is right?")
+        said = until(lambda: (one := swarm.value("host", "judge", "show", name))["phase"] in ("SETTLED", "VOID") and one, 150)
+        assert said["phase"] == "SETTLED" and said["verdict"]["choice"] == 0
+        voted = rows(swarm, VOTERS, "voted", name)
+        assert voted and rows(swarm, voted, "revealed", name), "who voted has opened it"
+        assert [command.stop() for command in swarm.commands[1:]] == [0] * len(VOTERS), "Ctrl-C is a good end"
+
+
+def until(condition, seconds: float):
+    """What a condition is, once it is something."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.5)
+    return found
