@@ -36,16 +36,23 @@ class Majority:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the drawn ones, 99 % (Wilson 1927)."""
-        share, more = self.seen / self.draws, Z * Z / self.draws
-        half = Z * math.sqrt(share * (1 - share) / self.draws + more / (4 * self.draws)) / (1 + more)
-        middle = (share + more / 2) / (1 + more)
-        return max(0.0, middle - half), middle + half
+        """Of the drawn ones, 99 %."""
+        return wilson(self.seen, self.draws, Z)
 
     @property
     def inside(self) -> bool:
         low, high = self.interval
         return low <= self.exact <= high
+
+
+def wilson(hits: int, tries: int, z: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) of `hits` among `tries`; `z` standard deviations wide."""
+    if not tries:
+        return 0.0, 1.0
+    share, more = hits / tries, z * z / tries
+    half = z * math.sqrt(share * (1 - share) / tries + more / (4 * tries)) / (1 + more)
+    middle = (share + more / 2) / (1 + more)
+    return max(0.0, middle - half), middle + half
 
 
 def majority(seats: int, share: float, draws: int, judges: int = 72, split: int = 3, seed: int = 0) -> Majority:
