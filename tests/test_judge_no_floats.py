@@ -10,7 +10,7 @@ import pytest
 import judge
 
 JUDGE = Path(judge.__file__).parent
-FREE = ("trader", "scores", "store")  # a node's own bids, exact fractions, and files
+FREE = ("trader", "scores", "store", "delegate")  # a node's own bids, exact fractions, files, and a program's patience
 
 
 def floats(source: str, divisions: bool) -> list[str]:
