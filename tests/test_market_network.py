@@ -343,7 +343,7 @@ def test_a_hosts_own_page_waits_for_the_outcome_of_a_vote_and_is_not_lost(tmp_pa
             publish(page)
 
         host.publish = held
-        networks.until(lambda: host._held, what="its page never had to wait")
+        networks.until(lambda: host._early, what="its page never had to wait")
         voting.clear()
         networks.until(lambda: all_at("SETTLED", market, *both.values()))
-        assert both["ann"].sent(sent).state == "included" and not host._held
+        assert both["ann"].sent(sent).state == "included" and not host._early

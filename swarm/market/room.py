@@ -94,7 +94,7 @@ class Room:
             raise ValueError("a swarm's market takes its seeds from the beacon, and its chain_id is `facts.domain`")
         self.network, self.facts, self.terms, self.actor, self.say, self.now = network, facts, terms, actor, say, now
         self.lag, self.until, self.told = lag_of(terms), 0, Told()
-        self._held: list[Phase] = []  # own pages that wait for the outcome of a vote
+        self._early: list[Phase] = []  # own pages that wait for the outcome of a vote
         self.reserved = 0  # markets that a person wants to open: their places are not taken by others of this operator
         self._secret, self._lock = secret, threading.RLock()
         self._store = Store(folder / FILE, terms.chain_id)
@@ -220,7 +220,7 @@ class Room:
             self.until = max(self.until, until)
             self._house.look(self._tape.state)
             self._count(self._tape.state)
-        late, self._held = self._held, []
+        late, self._early = self._early, []
         for page in [*late, *self._house.pages(self.now(), self.facts.after)]:
             self._publish_phase(page)
 
@@ -229,7 +229,7 @@ class Room:
             self.publish(page)
         except errors.Refused as why:
             if why.reason == "early":  # its epoch is being voted on
-                self._held.append(page)
+                self._early.append(page)
                 return
             # our opening gave way to others, or is not ours any more; or history is closed
             self._store.drop([page.digest])
