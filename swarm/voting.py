@@ -133,6 +133,8 @@ def opened(voter: Voter, say: Callable[[str], None] = lambda text: None) -> Iter
         room.start()
         court = RoomCourt(room, secret, Ballots(votes()), folder / "reasons", lambda operator: title(facts, operator))
         catch_up(room, say)
+        if isinstance(room, Guest):
+            room.stake()  # at once: a verb's visit is over before its thread would look
         if waiting := waits_for(room):
             say(waiting)
         yield court
