@@ -35,6 +35,7 @@ from swarm.proof.desk import Audit, Commitment, Desk, Opening
 from swarm.proof.onion import Onion
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule
+from swarm.recipe import KEPT
 from swarm.shares import Shares
 
 TURN_S = 1.0
@@ -45,7 +46,7 @@ VERDICTS = {"ok": Verdict.OK, "fault": Verdict.FAULT, "unavailable": Verdict.UNA
 PAUSED = "it is in no draw and has no weight, neither in panels nor for the judge market's roots, until `swarm resume`"
 NEVER = 2**62
 LONGEST_REST = 16  # epochs
-CLOSED_KEPT = 64  # cases remembered after they were settled
+CLOSED_KEPT = KEPT + 4  # of each member: cases remembered after they were settled, and commitments
 
 Say = Callable[[str], None]
 
@@ -104,7 +105,8 @@ class Duties:
         self._members: dict[bytes, tuple[bytes, bytes]] = {}  # key -> (operator, peer)
         self._cases: dict[tuple[bytes, int], _Case] = {}
         self._settled: dict[tuple[bytes, int], None] = {}
-        self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment
+        self._blobs: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # steps and data of every recent commitment in time
+        self._late: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # of those that came late
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
         self._alone, self._out = False, NEVER  # the epoch in which this peer was first seen paused
@@ -139,8 +141,8 @@ class Duties:
         self._beat.require_alive()
 
     def committed(self, key: bytes, epoch: int) -> tuple[int, bytes] | None:
-        """Steps and data of a recent commitment of a member, None where there is none that this node has seen."""
-        return self._blobs.get((key, epoch))
+        """Steps and data of a recent commitment of a member, in time or late; None where there is none on the chain."""
+        return self._blobs.get((key, epoch)) or self._late.get((key, epoch))
 
     @property
     def done(self) -> bool:
@@ -200,8 +202,11 @@ class Duties:
         values = event.values
         if event.name == "Entered" and values["swarm"] == self.swarm.id:
             self._members[values["key"]] = (values["operator"], values["peer"])
-        elif event.name == "Committed" and not values["late"] and values["key"] in self._members:
+        elif event.name == "Committed" and values["key"] in self._members:
             place = (values["key"], values["epoch"])
+            if values["late"]:
+                self._late[place] = (values["steps"], values["data"])
+                return
             self._blobs[place] = (values["steps"], values["data"])
             if place not in self._settled:
                 operator, peer = self._members[values["key"]]
@@ -375,8 +380,9 @@ class Duties:
         self.ballots.forget_before(oldest - 1)
         while len(self._settled) > CLOSED_KEPT * max(1, len(self._members)):
             del self._settled[next(iter(self._settled))]
-        while len(self._blobs) > CLOSED_KEPT * max(1, len(self._members)):
-            del self._blobs[next(iter(self._blobs))]
+        for blobs in (self._blobs, self._late):
+            while len(blobs) > CLOSED_KEPT * max(1, len(self._members)):
+                del blobs[next(iter(blobs))]
 
     def send(self, id: str, function: str, contract: str, args: list[Any], deadline: int, goal: Goal | None, lane: str = "") -> bool:
         """Put a transaction into the outbox; False where it lies there already, or has been done."""

@@ -201,7 +201,7 @@ class Enrolment:
         known = chain.read("registry", "sessionOf", key)
         if not self._register_invited(member, session, key, new=known == bytes(20)) and known != session:
             chain.send(member.secret, "registry", "register", self.swarm.id, member.peer, session)
-        if known != session or not self._entered(key, session):
+        if known != session or not self.swarm.has_entered(key, session):
             chain.send(member.secret, "ledger", "enter", self.swarm.id, member.address, member.peer)
 
     def _register_invited(self, member: Identity, session: bytes, key: bytes, new: bool) -> bool:
@@ -225,12 +225,6 @@ class Enrolment:
         if not new:
             self.chain.send(member.secret, "vault", "refresh", key)
         return True
-
-    def _entered(self, key: bytes, session: bytes) -> bool:
-        try:
-            return self.swarm.member(key).session == session
-        except ChainRefused:
-            return False
 
     def _voucher(self, member: Identity) -> Voucher | None:
         first = self.members[0]

@@ -62,7 +62,8 @@ class Judging:
     def attach(self, node: Node, proving: Proving) -> None:
         """From now on the node opens markets, bids, and learns from verdicts where its recipe says so; its audits know of verdicts."""
         if self.waiting is not None:
-            proving.desk.judgements.verdicts, proving.desk.judgements.committed = self.waiting.verdicts.of, proving.duties.committed
+            known = proving.desk.judgements
+            known.verdicts, known.committed, known.closed = self.waiting.verdicts.of, proving.duties.committed, lambda: self.room.closed
         node.trading, node.waiting = self.trading, self.waiting
         node.presence.beat.judged = Judged()
         node.presence.judging = self
@@ -130,12 +131,12 @@ def open_judging(
 
 
 def _waiting(folder: Path, rules: Recipe, room: SeatedRoom, stages: Stages) -> Waiting | None:
-    """What waits for verdicts, for two market durations at most; None where no reward is one."""
+    """What waits for verdicts, for two market durations at most, each with the wait for its epoch's root; None where no reward is one."""
     from swarm.groups import Limits
     from swarm.verdicts import Verdicts
     from swarm.waiting import Waiting
 
     if not rules.has_judged:
         return None
-    patience = 2 * room.terms.durations(rules.judge.kind).whole
+    patience = 2 * (room.terms.durations(rules.judge.kind).whole + 1000 * (rules.proof.epoch + rules.proof.grace))
     return Waiting(folder / "waiting.msgpack", Limits.of(rules), patience, Verdicts(room, stages.question, rules.judge.soft), room.now)

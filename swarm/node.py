@@ -138,15 +138,17 @@ class Node:
         """Groups of others whose rewards are verdicts wait for those, and are no candidates before."""
         if self.waiting is None:
             return
-        judged = [s for s in self.pool.fresh("learn") if self.judged(s.group)]
+        judged = [shared for shared in self.pool.fresh("learn") if self.judged(shared.group)]
+        together: dict[tuple[bytes, int], list[Shared]] = {}
         for shared in judged:
             if shared.group.stage == "answer":
-                blob, shelf, _ = self.pool.source(shared)
-                together = [s for s in judged if (s.author, s.round, s.group.stage) == (shared.author, shared.round, "answer")]
-                places = [self.pool.source(s)[2] for s in together]
-                self.waiting.add(shared.author, shared.operator, shared.round, shelf, blob, places)
+                together.setdefault((shared.author, shared.round), []).append(shared)
             else:
                 self.pool.refused["no verdict is made on it"] += 1
+        for (author, round), of_one in together.items():
+            sources = [self.pool.source(shared) for shared in of_one]
+            blob, shelf, _ = sources[0]
+            self.waiting.add(author, of_one[0].operator, round, shelf, blob, [place for _, _, place in sources])
         self.pool.use("learn", judged)
 
     def stage(self, this: Round, name: str, draft: Callable[[Round], list[Draft]]) -> None:
@@ -258,7 +260,7 @@ class Node:
         return batch
 
     def ruled(self, this: Round) -> list[Scored]:
-        """Own and foreign answers on which a verdict is FINAL by now, with the rewards that follow from it."""
+        """Own and foreign answers on which a verdict is closed by now, with the rewards that follow from it."""
         if self.waiting is None:
             return []
         found = self.waiting.ready(this.number, self.me)

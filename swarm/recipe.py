@@ -114,9 +114,9 @@ class Recipe(Section):
         if self.sharing.join == "mixed":
             raise ValueError("sharing.join = mixed puts own answers into foreign groups, and nobody judges those; take groups with a judged task")
         pace = PROFILES[self.judge.profile]
-        wait = 2 * (pace.whole / 1000 + pace.rounds * (self.proof.epoch + self.proof.beacon))
+        wait = 2 * (pace.whole / 1000 + pace.rounds * (self.proof.epoch + self.proof.beacon) + self.proof.epoch + self.proof.grace)
         if wait > KEPT * self.proof.epoch:
-            least = math.ceil(2 * pace.whole / 1000 / (KEPT - 4 * pace.rounds))
+            least = math.ceil(2 * pace.whole / 1000 / (KEPT - 4 * pace.rounds - 4))
             what = f"answers may wait {wait:.0f} s for a verdict ({self.judge.profile}), and records of their rounds are kept for {KEPT} epochs"
             raise ValueError(f"{what}: set proof.epoch to {least} or more")
 

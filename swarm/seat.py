@@ -22,7 +22,7 @@ from swarm.chain import link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import amount
 from swarm.enrolment import Enrolment
-from swarm.errors import ChainRefused, IdentityError, InputError, ResourceError
+from swarm.errors import IdentityError, InputError, ResourceError
 from swarm.identity import Identity
 from swarm.invite import Invite
 from swarm.launch import Choices
@@ -96,7 +96,7 @@ class _Entry:
         if known not in (bytes(20), mine):
             what = f"{session.name} is a member of this swarm already, under another key: perhaps with a node"
             raise InputError(what, "judge where that node runs, without --invite; or take another identity with --identity NAME")
-        if known != mine or not self._entered(key, mine):
+        if known != mine or not self.swarm.has_entered(key, mine):
             self._register(mine)
         if self.swarm.terms.faucet:
             self._say_unknown(session.operator)
@@ -118,12 +118,6 @@ class _Entry:
         around = dict(creates=False, invited=voucher, say=lambda text: None)  # what a missing voucher means for a node is no matter here
         Enrolment(self.chain, self.swarm.id, self.rules, self.run.chain, [folder], [member], **around).register(member, session)
         self.say(f"{member.name} is registered on chain {self.chain.link.chain_id} and in the swarm's ledger")
-
-    def _entered(self, key: bytes, session: bytes) -> bool:
-        try:
-            return self.swarm.member(key).session == session
-        except ChainRefused:
-            return False
 
     def _say_unknown(self, operator: bytes) -> None:
         invited = self.chain.read("registry", "inviteOf", self.swarm.id, operator)[0] != bytes(20)

@@ -1,7 +1,8 @@
 """What the judge market said of answers: the rewards of a group whose task no program can score (judge-spec.md 2.1).
 
-A group's market is the first one that its author's operator opened about that very question; each rollout is the outcome with its text. Rewards
-follow from the log alone, so whoever replays it gets the same ones: the author, its readers, and the auditors of both.
+A group's market is the first one that its author's operator opened about that very question; each rollout is the outcome with its text. A
+verdict counts once a root that is final on the chain has closed the log up to it: before that a page that comes late can make another one.
+From then on whoever replays the log gets the same rewards: the author, its readers, and the auditors of both.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from judge import scores
-from judge.market import ARCHIVED, SETTLED, Market
+from judge.market import SETTLED, Market
 from judge.terms import WAD
 from swarm.market.questions import nonce_of
 
 if TYPE_CHECKING:
-    from judge.ledger import State
     from swarm.groups import Group
     from swarm.market.room import Room
     from swarm.tasks.task import Question
@@ -43,7 +43,7 @@ class Verdicts:
         self.room, self.question, self.soft_bps = room, question, round(soft * 10**4)
 
     def of(self, wanted: Iterable[tuple[bytes, Group]]) -> list[Ruled | None]:
-        """For each (operator of the author, group of answers): what was ruled, or None where nothing is FINAL so far. Raises TaskError."""
+        """For each (operator of the author, group of answers): what was ruled, or None where nothing is closed so far. Raises TaskError."""
         asked = [(operator, hashlib.sha256(self.question(group).prompt.encode()).digest(), group) for operator, group in wanted]
         places = {(operator, question) for operator, question, _ in asked}
         found: list[Ruled | None] = []
@@ -54,7 +54,8 @@ class Verdicts:
                     known.setdefault((one.creator, one.question), []).append(one)
             for operator, question, group in asked:
                 one = self._market(known.get((operator, question), []), group)
-                found.append(self._ruled(state, one, operator, group) if one is not None else None)
+                closed = one is not None and one.phase == SETTLED and one.since <= self.room.closed
+                found.append(self._ruled(one, operator, group) if closed else None)
         return found
 
     def _market(self, markets: list[Market], group: Group) -> Market | None:
@@ -64,9 +65,7 @@ class Verdicts:
         said = [(page.t, one.id, one) for page, one in openings if page is not None and page.open.event.nonce == nonce]
         return min(said, key=lambda row: row[:2])[2] if said else None
 
-    def _ruled(self, state: State, one: Market, operator: bytes, group: Group) -> Ruled | None:
-        if one.phase not in (SETTLED, ARCHIVED):
-            return None
+    def _ruled(self, one: Market, operator: bytes, group: Group) -> Ruled:
         opening = self.room.opening(one.id)
         assert opening is not None
         outcomes = {digest: place for place, (_, digest, authors) in enumerate(one.outcomes) if operator in authors}

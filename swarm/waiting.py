@@ -1,4 +1,4 @@
-"""Groups of answers that wait for the judge market: own and foreign ones, until their verdict is FINAL, or too late to learn from.
+"""Groups of answers that wait for the judge market: own and foreign ones, until their verdict is closed, or too late to learn from.
 
 Lateness is counted in market durations, not in rounds: a group waits `patience` (ms) from when it came, then it is dropped and counted, like one
 whose market ended VOID. What waits is on disk, with the blob and the signed shelf that a record of its training will name.
@@ -57,7 +57,7 @@ class Held:
 
 @dataclass
 class Waiting:
-    """What one node waits for. `now()` is milliseconds of the chain's clock; `verdicts` and it are given when the market is open."""
+    """What one node waits for, in the file `path`. `patience` and `now()` are milliseconds, by the chain's clock."""
 
     path: Path
     limits: Limits

@@ -20,7 +20,7 @@ from swarm.learn import record as batches
 from swarm.learn.record import digest_of
 from swarm.market import page as pages
 from swarm.market.questions import opening
-from swarm.proof.judged import Judged, Judgements
+from swarm.proof.judged import Judged, Judgements, of_row
 from swarm.proof.leaf import sealed
 from swarm.proof.replay import Fault, Unjudged
 from swarm.verdicts import Ruled, Verdicts
@@ -49,7 +49,7 @@ def ruled_by(choices, group, kind="H", nonce_round=3, soft=0.0, bought=()):
     page = fair.add(opened(said, texts))
     orders = [trade(page.market, "eve", START + 1100, outcome) for outcome in bought]
     fair.run(START + 80_000, "host", {page.market: orders}, silent=tuple(name for name in NAMES if name not in choices))
-    room = SimpleNamespace(reading=lambda: contextlib.nullcontext(fair.tape.state), opening=fair.tape.opening)
+    room = SimpleNamespace(reading=lambda: contextlib.nullcontext(fair.tape.state), opening=fair.tape.opening, closed=START + 80_000)
     return Verdicts(room, lambda asked: QUESTION, soft), fair.market(page.market)
 
 
@@ -95,6 +95,15 @@ def test_a_market_that_ends_void_gives_no_reward():
     assert market.void_reason and ruled.void
 
 
+def test_a_verdict_says_nothing_before_a_final_root_has_closed_it():
+    group = a_group("short", "with its working")
+    verdicts, market = ruled_by(dict.fromkeys(("ann", "ben", "cleo", "dan"), 1), group)
+    verdicts.room.closed = market.since - 1
+    assert verdicts.of([(address("host"), group)]) == [None]
+    verdicts.room.closed = market.since
+    assert verdicts.of([(address("host"), group)])[0].rewards == (0.0, 1.0)
+
+
 def test_nothing_is_said_of_another_question_another_author_or_another_round():
     group = a_group("short", "with its working")
     verdicts, _ = ruled_by(dict.fromkeys(("ann", "ben", "cleo"), 1), group)
@@ -105,7 +114,7 @@ def test_nothing_is_said_of_another_question_another_author_or_another_round():
 # ---- what waits
 
 
-class Said:
+class FakeVerdicts:
     """Verdicts by (operator, round)."""
 
     def __init__(self):
@@ -118,7 +127,7 @@ class Said:
 @pytest.fixture
 def hall(tmp_path):
     rules = recipes.load("local", ["learn.group_size=2", *JUDGED])
-    clock, said = SimpleNamespace(t=1000), Said()
+    clock, said = SimpleNamespace(t=1000), FakeVerdicts()
     make = lambda: Waiting(tmp_path / "waiting.msgpack", Limits.of(rules), 500, said, lambda: clock.t)  # noqa: E731
     return SimpleNamespace(clock=clock, said=said, make=make)
 
@@ -173,11 +182,11 @@ def test_what_waits_is_bounded_and_a_damaged_file_is_said(hall, tmp_path):
 # ---- in a round, and done again
 
 
-class Liking:
+class FakeLiking:
     """Verdicts of a panel that likes long answers, `rounds` of its author's rounds after they were given."""
 
     def __init__(self):
-        self.newest, self.at = {}, time.time_ns() // 10**6
+        self.newest, self.at = {}, time.time_ns() // 10**6 - 2000
 
     def of(self, wanted):
         found = []
@@ -211,7 +220,7 @@ def judged(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("judged")
     members = [a_recorded_node(folder / str(number), number, *JUDGED) for number in (1, 2)]
-    liking = Liking()
+    liking = FakeLiking()
     for node, _ in members:
         node.trading = FakeTrading()
         node.waiting = Waiting(node.folder / "waiting.msgpack", Limits.of(node.recipe), 60_000, liking, lambda: time.time_ns() // 10**6)
@@ -227,8 +236,6 @@ def judged(tmp_path_factory):
 def verdicts_of(liking, leaf, record, node):
     judgements = Judgements(node.recipe, Limits.of(node.recipe))
     judgements.verdicts = liking.of
-    from swarm.proof.judged import of_row
-
     return dict(map(of_row, judgements.rows(leaf, record, node.scribe.recorder.store.get)))
 
 
@@ -283,6 +290,19 @@ def test_a_round_that_trains_on_what_it_wrote_itself_is_seen(judged):
     verdicts = verdicts_of(liking, step.leaf, record, node) | {(node.me, leaf.round, 0): Judged(rewards, time.time())}
     with pytest.raises(Fault, match="another round than their verdict allows"):
         replayer.replay(leaf, packed, lambda d: blob if d == leaf.batch else store(d), {node.stages.epoch_seed}, node.operator, verdicts)
+
+
+def test_where_history_is_closed_a_verdict_that_is_not_there_never_was(judged):
+    node, replayer, step, packed, record, liking = a_step(judged)
+    judgements = Judgements(node.recipe, Limits.of(node.recipe))
+    judgements.verdicts = lambda asked: [None] * len(asked)
+    rows = lambda: judgements.rows(step.leaf, record, node.scribe.recorder.store.get)  # noqa: E731
+    judgements.closed = lambda: step.leaf.time * 1000 - 1
+    assert rows() == []
+    judgements.closed = lambda: step.leaf.time * 1000
+    with pytest.raises(Fault) as fault:
+        replayer.replay(step.leaf, packed, node.scribe.recorder.store.get, {node.stages.epoch_seed}, node.operator, dict(map(of_row, rows())))
+    assert fault.value.where == "verdict"
 
 
 def test_a_verdict_that_was_final_only_after_the_step_does_not_count(judged):

@@ -177,6 +177,13 @@ class Swarm:
         """The ledger's member: swarm, operator, session, next, capacity, last, accepted, units."""
         return self.chain.read("ledger", "memberOf", key)
 
+    def has_entered(self, key: bytes, session: bytes) -> bool:
+        """Whether the ledger has this member, with this session."""
+        try:
+            return self.member(key).session == session
+        except ChainRefused:
+            return False
+
     def stake(self, key: bytes) -> SimpleNamespace:
         """The vault's stake: active, unbonding, releaseAt, paused, lapsed, resumedAt, class."""
         return self.chain.read("vault", "stakeOf", key)

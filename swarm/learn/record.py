@@ -33,7 +33,10 @@ _NAN = struct.pack(">d", math.nan)
 
 @dataclass(frozen=True)
 class Source:
-    """A blob of another peer or an earlier round: whose, of which stage and round, its digest, and the signed shelf (wire bytes; none for own)."""
+    """A blob of another peer, or an own one of an earlier round: whose, of which stage and round, its digest, and what vouches for it.
+
+    `shelf`: the signed shelf that names it (wire bytes); of an own one the number of the epoch that recorded its round, 4 bytes.
+    """
 
     author: bytes
     operator: bytes

@@ -150,6 +150,12 @@ class Room:
         with self._lock:
             yield self._tape.state
 
+    @property
+    def closed(self) -> int:
+        """Up to when (ms) a final root has closed the log: nothing before that can change; -1 where nothing is closed."""
+        with self._lock:
+            return self._tape.history.closed
+
     def opening(self, market: bytes) -> pages.Opening | None:
         """The page that opened a market."""
         with self._lock:

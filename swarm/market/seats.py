@@ -102,6 +102,7 @@ class SeatedRoom(Room):
         except Refused as why:
             return Outcome(False, why.sentence)
         return Outcome(True, "")
+
     @property
     def court(self) -> RoomCourt:
         """For this room's thread of votes."""

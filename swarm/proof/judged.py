@@ -1,7 +1,8 @@
 """Rewards that follow from verdicts of the judge market, as an auditor has them: beside the records, since no record is believed about them.
 
-The node's own log of the market says what was ruled; where it says nothing, nothing can be said of the step. Own answers wait for their
-verdict, so they are trained on in a later round: the step record of the round that sampled them has to name them.
+The node's own log of the market says what was ruled. A step may only use verdicts that a final root has closed, so where that root covers the
+step's time and there is no verdict, there was none; where it does not, nothing can be said of the step. Own answers wait for their verdict, so
+they are trained on in a later round: the step record of the round that sampled them has to name them.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from swarm.proof import epoch as epochs
 from swarm.proof import leaf as leaves
 from swarm.proof.epoch import Epoch
 from swarm.proof.leaf import Leaf
-from swarm.recipe import Recipe
+from swarm.recipe import KEPT, Recipe
 
 if TYPE_CHECKING:
     from swarm.proof.desk import Commitment
-
-FINAL_MS = 1000  # a step is timed by whole seconds
 
 Place = tuple[bytes, int, int]  # author, round, index: of a group of answers
 Fetch = Callable[[bytes, int], bytes]  # (digest, most bytes) -> blob
@@ -40,7 +39,8 @@ class Ruled(Protocol):
 
 @dataclass(frozen=True)
 class Judged:
-    """The rewards of a group of answers by its verdict, None for a rollout that was not judged; when its market was opened, unix seconds."""
+    """The rewards of a group of answers by its verdict, None for a rollout that was not judged, none at all where there was no verdict; when its
+    market was opened, unix seconds."""
 
     rewards: tuple[float | None, ...]
     opened: float
@@ -59,26 +59,33 @@ def of_row(row: list[Any]) -> tuple[Place, Judged]:
 
 
 class Judgements:
-    """What a desk knows of verdicts. `verdicts` of (operator, group)s and `committed` are set where the recipe has judged tasks."""
+    """What a desk knows of verdicts. `verdicts` of (operator, group)s, `committed` and `closed` are set where the recipe has judged tasks."""
 
     def __init__(self, recipe: Recipe, limits: Limits):
         self.recipe, self.limits = recipe, limits
         self.verdicts: Callable[[list[tuple[bytes, Group]]], Sequence[Ruled | None]] | None = None
         self.committed: Committed = lambda key, epoch: None
+        self.closed: Callable[[], int] = lambda: -1  # up to when (ms) a final root has closed the market's log
 
     def rows(self, leaf: Leaf, record: BatchRecord, blob: Callable[[bytes], bytes]) -> list[Any]:
-        """For the replayer: the verdicts on what a step was trained on, those that were FINAL by then."""
+        """For the replayer: the verdicts on what a step was trained on, as they were when it was taken."""
         if self.verdicts is None:
             return []
+        then, closed = leaf.time * 1000, self.closed()
         asked: list[tuple[bytes, Group]] = []
         for number, source in enumerate(record.sources):
             if source.stage == "answer":
                 groups = unpack(blob(source.digest), self.limits, source.author)[3]
                 places = sorted({trained.place for trained in record.trained if trained.source == number})
                 asked += [(source.operator, groups[place]) for place in places if place < len(groups)]
-        found = zip(asked, self.verdicts(asked), strict=True)
-        final = [(group, ruled) for (_, group), ruled in found if ruled is not None and ruled.final <= leaf.time * 1000 + FINAL_MS]
-        return [row((group.asker, group.round, group.index), Judged(ruled.rewards, ruled.opened / 1000)) for group, ruled in final]
+        rows = []
+        for (_, group), ruled in zip(asked, self.verdicts(asked), strict=True):
+            place = (group.asker, group.round, group.index)
+            if ruled is not None and ruled.final <= then:
+                rows.append(row(place, Judged(ruled.rewards, ruled.opened / 1000)))
+            elif then <= closed:
+                rows.append(row(place, Judged((), 0.0)))
+        return rows
 
     def require_sampled(self, this: Commitment, record: BatchRecord, known: list[Epoch], fetch: Fetch) -> None:
         """Own answers of earlier rounds must be those that the record of their round names. Raises Refused, and what `fetch` raises."""
@@ -97,7 +104,7 @@ class Judgements:
                 raise Refused("own blobs", f"round {record.round} trains on other answers of round {source.round} than were sampled then")
 
     def _epoch(self, this: Commitment, number: int, record: BatchRecord, fetch: Fetch) -> Epoch:
-        committed = self.committed(this.key, number) if number < this.epoch else None
+        committed = self.committed(this.key, number) if this.epoch - KEPT <= number < this.epoch else None
         if committed is None:
             raise Refused("own blobs", f"round {record.round} trains on answers of epoch {number}, which its author did not commit")
         steps, data = committed

@@ -200,7 +200,8 @@ class Replayer:
         """The groups of a foreign blob: signed for by its author, for this round, fresh when they were used; or of an own earlier one."""
         if source.author == leaf.peer:
             return self._earlier(leaf, source, blobs)
-        judged = [int(each.opened) for (author, round, _), each in self._verdicts.items() if (author, round) == (source.author, source.round)]
+        known = [each for (author, round, _), each in self._verdicts.items() if (author, round) == (source.author, source.round)]
+        judged = [int(each.opened) for each in known if each.rewards]
         try:  # answers that waited for a verdict were announced when their market was opened
             shelf = records.read(source.shelf, leaf.swarm, min([leaf.time, *judged]), kind=records.Shelf)
         except Refused as error:
@@ -231,9 +232,12 @@ class Replayer:
 
     def _judged(self, group: Group) -> Judged:
         try:
-            return self._verdicts[group.asker, group.round, group.index]
+            found = self._verdicts[group.asker, group.round, group.index]
         except KeyError:
             raise Unjudged(f"no verdict on answer {group.index} of its author's round {group.round} was final here when the step was taken") from None
+        if not found.rewards:
+            raise Fault("verdict", f"there was no verdict on answer {group.index} of its author's round {group.round} when the step was taken")
+        return found
 
     def _rules(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], scored: list[Scored]) -> None:
         """The choice obeys the recipe: quotas, no group twice, no own group that could have been trained on left out without need."""
