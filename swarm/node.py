@@ -113,11 +113,15 @@ class Node:
             self.scribe.begin(this.number)
 
     def await_room(self) -> None:
-        """Where only verdicts are rewards: answers about which no market can be opened would teach nothing, so wait until one has ended."""
-        while self.waiting is not None and self.trading is not None and self.stages.mix.all_judged and not self.trading.can_open:
+        """Where only verdicts are rewards: wait while as many own answers as may have none so far, or no market could be opened about more."""
+        while self.waiting is not None and self.trading is not None and self.stages.mix.all_judged and not self.can_ask():
             self.presence.pausing("verdicts on its answers")
             time.sleep(WAIT_S)
             self.hear()
+
+    def can_ask(self) -> bool:
+        """Whether further answers could be judged, and the swarm keeps up with judging those that were given."""
+        return self.trading.can_open and self.waiting.unruled(self.me) < self.recipe.judge.open_most
 
     def hear(self) -> None:
         """Take in what arrived from others since the last look, and bid in markets that are open."""

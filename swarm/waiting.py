@@ -83,6 +83,11 @@ class Waiting:
             self.dropped[FULL] += len(gone.places)
         self._held[author, round] = Held(author, operator, round, self.now(), shelf, blob, unpack(blob, self.limits, author)[3], set(places))
 
+    def unruled(self, me: bytes) -> int:
+        """How many own groups have no verdict yet, and may still get one in time."""
+        mine = [held for held in self._held.values() if held.author == me and self.now() <= held.since + self.patience]
+        return self._ruled([(held, place) for held in mine for place in held.places]).count(None)
+
     def recorded(self, me: bytes, round: int, epoch: int, record: bytes) -> None:
         """The own round is recorded in this epoch, with this batch record."""
         if (held := self._held.get((me, round))) is not None:

@@ -155,6 +155,18 @@ def test_groups_wait_for_their_verdict_over_restarts_and_own_ones_for_the_next_r
     assert len(again) == 1 and again.ready(2, me)[0].group.index == second.group.index
 
 
+def test_own_groups_without_a_verdict_are_counted_until_it_is_too_late_for_one(hall):
+    waiting, me = hall.make(), b"\x01" * 32
+    waiting.add(me, b"m" * 20, 1, b"", a_blob(1), [0, 1])
+    waiting.add(me, b"m" * 20, 2, b"", a_blob(2), [1])
+    waiting.add(b"\x02" * 32, b"o" * 20, 1, b"shelf", a_blob(1, b"\x02" * 32), [0])
+    assert waiting.unruled(me) == 3
+    hall.said.ruled[b"m" * 20, 1] = Ruled((1.0, 0.0), 900, 1100)
+    assert waiting.unruled(me) == 1
+    hall.clock.t += 501
+    assert waiting.unruled(me) == 0
+
+
 def test_late_and_void_groups_are_dropped_and_counted(hall):
     waiting = hall.make()
     for round in (1, 2, 3):
