@@ -110,7 +110,8 @@ class Duties:
         self._sent: set[str] = set()
         self._shares = Shares(chain, swarm, key, schedule, onion, self.send, say)
         self._alone, self._out = False, NEVER  # the epoch in which this peer was first seen paused
-        self._rests, self._excused = 0, False  # since the last audit in time; whether an audit too late may have put this peer out of the draws
+        self._rests, self._resting = 0, False  # since the last audit in time; whether an audit too late put this peer out of the draws
+        self._excused = 0  # chain time until which a pause is that of an audit too late, and not the owner's
         parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._further: list[Callable[[int], None]] = []
@@ -216,8 +217,11 @@ class Duties:
     def _come_back(self, now: int) -> None:
         """A member that missed a duty has paid for it and is out of the draws, without capacity, until it says that it is back."""
         stake, epoch = self.swarm.stake(self.key), self.schedule.epoch_at(now)
-        self._out = min(self._out, epoch) if stake.paused and not stake.lapsed else NEVER
-        if self._excused and self._out != NEVER:
+        if not stake.paused or stake.lapsed:
+            self._out = NEVER
+        elif self._out == NEVER:
+            self._out, self._resting = epoch, now <= self._excused
+        if self._out != NEVER and self._resting:
             return self._rest(epoch, now)
         if self._out < epoch and f"paused {self._out}" not in self._sent:  # a start resumes, which takes a moment
             self._sent.add(f"paused {self._out}")
@@ -229,10 +233,11 @@ class Duties:
 
     def _rest(self, epoch: int, now: int) -> None:
         """A member that could not replay in time is out of the draws; it comes back by itself, after longer and longer rests if that goes on."""
-        if epoch >= self._out + min(LONGEST_REST, 2**self._rests):
-            self._rests, self._excused = self._rests + 1, False
-            goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="paused", value=False)
-            self.send(f"rested {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal)
+        if epoch < self._out + min(LONGEST_REST, 2**self._rests):
+            return
+        goal = Goal(contract="vault", function="stakeOf", args=[self.key], field="paused", value=False)
+        if self.send(f"rested {epoch}", "resume", "vault", [self.key], now + self.schedule.epoch, goal):
+            self._rests += 1
             self.say("an audit came too late here, which put this peer out of the draws: it comes back into them")
 
     def _company(self, now: int) -> None:
@@ -314,7 +319,8 @@ class Duties:
             return None
         kind, salt = VERDICTS[audit.verdict], new_salt()
         if kind == Verdict.CANNOT:
-            self._excused = True
+            level = self.schedule.audit + self.schedule.reveal + self.schedule.challenge
+            self._excused = now + 2 * level + self.schedule.epoch  # its case is closed by then
         else:
             self._rests = 0
         value = audit.value if kind == Verdict.OK else audit.missing if kind == Verdict.UNAVAILABLE else bytes(32)
