@@ -218,6 +218,14 @@ def test_a_scorer_that_cannot_say_sends_the_market_to_a_panel():
         assert fair.market(id).by_panel and fair.market(id).phase == "SETTLED"
 
 
+def test_a_panels_market_without_judges_is_resolved_by_a_scorer_that_could_not_have_checked_them():
+    fair = Fair(facts(), scorer=lambda said, texts: 0 if said.kind == "V" else None)  # two outcomes are right
+    id = fair.add(opening("host", START, kind="P", scorer=b"\5" * 32)).market
+    fair.tape.play(END)
+    one = fair.market(id)
+    assert (one.phase, one.void_reason, one.kind) == ("SETTLED", "", "V") and (one.verdict.by, one.verdict.choice) == ("code", 0)
+
+
 def test_a_page_by_another_key_or_of_an_unknown_market_or_phase_is_refused():
     fair = Fair(facts())
     id = fair.add(opening("host", START)).market

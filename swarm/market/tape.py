@@ -23,7 +23,7 @@ import pickle
 from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from judge import bonus, events, ledger, manifest
 from judge.errors import Refused
@@ -43,7 +43,8 @@ MARKS = 32  # snapshots; beyond, every second of the older half goes
 DEEP = 5000  # log entries that may be played again at any time; deeper ones once in DEEP_MS
 DEEP_MS = 30_000
 
-Scorer = Callable[[Open, tuple[str, ...]], int | None]  # of a market that a panel decides: None unless exactly one outcome is right
+# of an opening with its market's present kind. Where a panel decides: None unless exactly one outcome is right
+Scorer = Callable[[Open, tuple[str, ...]], int | None]
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Tape:
         self._late: Place | None = None
         self._deep = -DEEP_MS
         self._until = -1  # how far it was played
-        self._scores: dict[bytes, int] = {}
+        self._scores: dict[tuple[bytes, str], int] = {}  # by market and its kind
         self._pieces: dict[bytes, events.Evidence] = {}
         self._played: dict[Stage, Place] = {}
         self._reset(State(terms), {}, {}, Counter(), (-1, 0, b""))
@@ -301,13 +302,15 @@ class Tape:
             self._draw(one, t)
 
     def _score(self, one: Market) -> int:
-        if one.id not in self._scores:
+        """What the scorer says of a market as it is now: one that found no judges has become kind V, where the first of two right outcomes wins."""
+        asked = one.id, one.kind
+        if asked not in self._scores:
             opening = self.opening(one.id)
-            said = self._scorer(opening.open.event, opening.texts) if opening is not None else None
+            said = self._scorer(replace(opening.open.event, kind=one.kind), opening.texts) if opening is not None else None
             if said is None or not 0 <= said < one.n:
                 return BROKEN
-            self._scores[one.id] = said
-        return self._scores[one.id]
+            self._scores[asked] = said
+        return self._scores[asked]
 
     def _draw(self, one: Market, t: int) -> None:
         roll = one.roll if one.phase == COMMIT else 0
