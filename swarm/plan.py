@@ -83,6 +83,14 @@ def estimate(recipe: Recipe, cores: float) -> Estimate:
     return Estimate(int(memory), int(disk), _round_s(recipe, model, trained, length, cores))
 
 
+def flops(recipe: Recipe) -> tuple[int, int] | None:
+    """MFLOP that a round samples with and trains with, as `swarm.proof.units` counts them; None where the model is not on this machine yet."""
+    if (model := shape(recipe)) is None:
+        return None
+    sampled, trained = _tokens(recipe, _length(recipe))
+    return 2 * model.weights * sampled // 10**6, (4 * model.weights + 2 * _trained(recipe, model)) * trained // 10**6
+
+
 def text(recipe: Recipe, choices: Choices, as_json: bool = False) -> str:
     """The dry run's answer: resolved recipe, plan, estimates."""
     per_peer = estimate(recipe, choices.cores / choices.peers)
@@ -146,16 +154,26 @@ def _length(recipe: Recipe) -> int:
     return min(recipe.model.max_length, 48 + 3 * max(recipe.answer.max_tokens, recipe.resolve.max_tokens) // 2)
 
 
-def _round_s(recipe: Recipe, model: Shape, trained: int, length: int, cores: float) -> float:
-    group = recipe.learn.group_size
-    stages = [
+def _stages(recipe: Recipe) -> list[tuple[int, int]]:
+    """Groups and longest completion of each stage."""
+    return [
         (recipe.answer.questions, recipe.answer.max_tokens),
         (recipe.critique.groups, recipe.critique.max_tokens),
         (recipe.resolve.groups, recipe.resolve.max_tokens),
     ]
-    tokens = sum(groups * group * most for groups, most in stages)
-    steps = sum(math.ceil(groups * group / DECODE_ROWS) * most for groups, most in stages)
-    trained_tokens = (recipe.sharing.own + recipe.sharing.foreign) * group * length
+
+
+def _tokens(recipe: Recipe, length: int) -> tuple[int, int]:
+    """Tokens that a round samples, and that its step trains on, at most."""
+    group = recipe.learn.group_size
+    sampled = sum(groups * group * most for groups, most in _stages(recipe))
+    return sampled, (recipe.sharing.own + recipe.sharing.foreign) * group * length
+
+
+def _round_s(recipe: Recipe, model: Shape, trained: int, length: int, cores: float) -> float:
+    group = recipe.learn.group_size
+    tokens, trained_tokens = _tokens(recipe, length)
+    steps = sum(math.ceil(groups * group / DECODE_ROWS) * most for groups, most in _stages(recipe))
     work = tokens * 2 * model.weights / GENERATE_FLOPS + trained_tokens * (4 * model.weights + 2 * trained) / TRAIN_FLOPS
     return work / cores + (steps * model.layers * LAYER_S + STEP_S) / min(1.0, cores)
 

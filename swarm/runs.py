@@ -38,7 +38,7 @@ class Info(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     version: Literal[1] = 1
-    kind: Literal["up", "join", "judge"] = "up"
+    kind: Literal["up", "join", "judge", "job"] = "up"
     recipe: str
     recipe_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     recipe_blob: str = Field("0" * 64, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of recipe.json as the swarm serves it.")

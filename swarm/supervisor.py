@@ -189,7 +189,7 @@ class Supervisor:
     def run(self) -> list[View]:
         """Start everything, watch, restart; returns the last views. On Ctrl-C or SIGTERM ends all children, then raises KeyboardInterrupt."""
         try:
-            with _interruptible():
+            with interruptible():
                 while not all(view.final for view in self.views()):
                     self._turn(time.monotonic())
                     time.sleep(POLL_S)
@@ -277,7 +277,7 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM and SIGHUP arrive as KeyboardInterrupt, like Ctrl-C."""
 
     def interrupt(number: int, frame: object) -> None:

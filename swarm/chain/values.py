@@ -23,6 +23,10 @@ class Reason(IntEnum):
     NONE, UNAUDITED, FAULTY, WITHHELD, CONCEDED, TIED, PLANTED, LONELY_CLASS, VOIDED = range(9)
 
 
+class JobPhase(IntEnum):
+    UNKNOWN, SEEDING, WORKING, OPENING, SCORING, REVEALING, OVER, SETTLED = range(8)
+
+
 def amount(wei: int) -> str:
     """Wei in units of 10^18, exact: 1500000000000000000 is 1.5."""
     whole, part = divmod(abs(wei), WEI)

@@ -14,7 +14,26 @@ import typer
 
 import swarm
 from swarm import errors, runs
-from swarm.cli import audit, chain, deposit, doctor, evaluate, identity, invite, join, judge, node, pause, recipes, score, stake, status, up
+from swarm.cli import (
+    audit,
+    chain,
+    deposit,
+    doctor,
+    evaluate,
+    identity,
+    invite,
+    job,
+    join,
+    judge,
+    node,
+    pause,
+    recipes,
+    score,
+    stake,
+    status,
+    submission,
+    up,
+)
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
 
@@ -47,10 +66,14 @@ app.add_typer(chain.app, name="chain", epilog=EXIT_CODES)
 stake.app.add_typer(deposit.app, name="judge", epilog=EXIT_CODES)
 app.add_typer(stake.app, name="stake", epilog=EXIT_CODES)
 app.add_typer(judge.app, name="judge", epilog=judge.EXITS)
+job.app.command("submit", epilog=EXIT_CODES)(submission.submit)
+app.add_typer(job.app, name="job", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)
 app.command("measure", hidden=True)(node.measure)
 app.command("replayer", hidden=True)(node.replayer)
+app.command("seeder", hidden=True)(node.seeder)
+app.command("finish", hidden=True)(node.finish)
 
 
 @app.callback(invoke_without_command=True)

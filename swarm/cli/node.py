@@ -62,6 +62,28 @@ def replayer(folder: Folder) -> None:
     worker.main(folder)
 
 
+def seeder(folder: Folder) -> None:
+    """Serve a job's blobs. Started by `swarm job`.
+
+    Example: `swarm seeder --folder .swarm/jobs/3fa9c2e1/peer-0`
+    """
+    _obey_parent()
+    from swarm.jobs import seeder as seeders
+
+    seeders.main(folder)
+
+
+def finish(folder: Folder) -> None:
+    """Check a delivered model and write it out. Started by `swarm job`.
+
+    Example: `swarm finish --folder .swarm/jobs/3fa9c2e1/part-0/0c1d`
+    """
+    _obey_parent()
+    from swarm.jobs import fetch as fetching
+
+    fetching.main(folder)
+
+
 def _obey_parent() -> None:
     """SIGTERM ends this process like Ctrl-C does; so does the end of its parent."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -46,6 +46,11 @@ class ReplayerProcess:
             self.hello = self._answers.get()
         return self.hello is not None and not self.busy and self._process is not None and self._process.poll() is None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process was started and is gone."""
+        return self._process is not None and self._process.poll() is not None
+
     def give(self, do: str, folder: Path) -> None:
         """Hand over a job. Raises ResourceError where the process is gone or at work."""
         if not self.ready:
