@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from swarm.chain.book import Book
     from swarm.chain.client import Chain
     from swarm.market.facts import ChainFacts
-    from swarm.market.history import Dissent, History
+    from swarm.market.history import Dissent
+    from swarm.market.tape import Tape
     from swarm.recipe import Recipe
 
 OTHER_LOG = "the pages here make another log than the one whose root is final on the chain, that"
@@ -61,10 +62,10 @@ class Source:
 
 class Assessment:
     """All epochs of one swarm's market. `tallies` is None where nothing is known of it, `unknown` then says why, or is empty where there is no
-    market. With `until` (milliseconds) pages end there, and later epochs are unknown. `history` is that of the tape which was played."""
+    market. With `until` (milliseconds) pages end there, and later epochs are unknown. `tape` is the one that was played."""
 
-    def __init__(self, tallies: Tallies | None = None, unknown: str = "", until: int | None = None, history: History | None = None):
-        self.tallies, self.unknown, self.until, self.history = tallies, unknown, until, history
+    def __init__(self, tallies: Tallies | None = None, unknown: str = "", until: int | None = None, tape: Tape | None = None):
+        self.tallies, self.unknown, self.until, self.tape = tallies, unknown, until, tape
 
     def of(self, epoch: int) -> Judged:
         """What is known of an epoch."""
@@ -80,10 +81,10 @@ class Assessment:
     @property
     def dissent(self) -> Dissent | None:
         """A final root on the chain that these pages do not make."""
-        return self.history.dissent if self.history is not None else None
+        return self.tape.history.dissent if self.tape is not None else None
 
     def _is_closed(self, epoch: int) -> bool:
-        history = self.history
+        history = self.tape.history if self.tape is not None else None
         return history is not None and history.schedule is not None and history.end(epoch) <= history.closed
 
     @classmethod
@@ -105,7 +106,7 @@ class Assessment:
         tape.history.look(facts.finals, facts.seen / 1000)
         tallies = Tallies(terms)
         tallies.follow(tape.log)
-        return cls(tallies, history=tape.history, **known)
+        return cls(tallies, tape=tape, **known)
 
 
 def of(source: Source, book: Book, archive: Archive, cache: Path, wait_s: float) -> Assessment:

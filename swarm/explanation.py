@@ -16,7 +16,7 @@ from swarm.errors import InputError
 from swarm.keys import checksum
 from swarm.names import name_of
 from swarm.proof import odds
-from swarm.score import POINTS, UNIT, WEIGHTS, Score, points
+from swarm.score import POINTS, UNIT, WEIGHTS, Score, points, totals
 from swarm.witness import UNAVAILABLE
 
 FORMULA = f"P = {POINTS} × (" + " + ".join(f"{weight / 100:.2f} {name}" for name, weight in WEIGHTS.items()) + "), rounded down to thousandths"
@@ -70,6 +70,21 @@ def title(book: Book, operator: bytes) -> str:
     """The name of an operator's first peer, and how many more it has."""
     members = book.operators[operator]
     return name_of(operator, members[0].peer) + (f" +{len(members) - 1}" if len(members) > 1 else "")
+
+
+def board(book: Book, found: list[Score]) -> list[dict[str, Any]]:
+    """Final scores and verified units of every operator added up, the largest total first. Scores are in points."""
+    return [
+        {
+            "operator": checksum(each.operator),
+            "name": title(book, each.operator),
+            "score": each.score / UNIT,
+            "at_most": each.at_most / UNIT,
+            "epochs": each.epochs,
+            "units": each.units,
+        }
+        for each in totals(found)
+    ]
 
 
 def row(book: Book, score: Score) -> dict[str, Any]:

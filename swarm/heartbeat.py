@@ -110,6 +110,7 @@ class Heartbeat(_Part):
     reward: float | None = None
     accuracy: dict[str, float] = {}
     accuracy_before: dict[str, float] = {}
+    accuracy_constant: dict[str, float] = Field({}, description="of the answer that is right most often, on the same held-out questions")
     loss: float | None = None
     memory_mb: float | None = None
     cpu_s: float | None = Field(None, description="processor seconds used by this peer so far, children included")

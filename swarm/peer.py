@@ -52,13 +52,14 @@ class Peer:
         node, presence = self.node, self.node.presence
         heldout = node.stages.mix.heldout(node.recipe.evaluate.questions)
         before = self._before(heldout)
+        presence.beat.accuracy_constant = constant = evaluation.constants(node.stages, heldout)
         presence.accuracy(before, before)
         if not self.settings.alone:  # the comparison run spends all its processor seconds on learning
             node.evaluate = lambda: self._evaluate(heldout)
         node.run(self.settings.rounds, self._enough)
         after = self._evaluate(heldout) if node.trainee.round else before
         presence.accuracy(before, after)
-        found = Heldout(before=before, after=after, constant=evaluation.constants(node.stages, heldout))
+        found = Heldout(before=before, after=after, constant=constant)
         report = node.totals.result(presence.beat.name, node.trainee.round, found, presence.cpu_s)
         if not self.settings.alone:
             presence.state("waiting", "saving the model")

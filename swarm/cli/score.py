@@ -20,7 +20,7 @@ from swarm.cli.audit import Invited
 
 if TYPE_CHECKING:
     from swarm.archive import Archive
-    from swarm.assessment import Assessment, Source
+    from swarm.assessment import Assessment
     from swarm.chain.book import Book
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to go on asking for records that no member hands over; 0 asks nobody.")]
@@ -108,23 +108,11 @@ def leaderboard(json: o.Json = False, run_dir: o.RunDir = None, invite: Invited 
 
     from swarm import explanation
     from swarm import score as scores
-    from swarm.keys import checksum
     from swarm.ui import scores as ui
 
     with opened(run_dir, invite, wait, json) as (book, archive, market):
         found = [each for number in book.epochs for each in scores.of_epoch(book, number, archive.find, market)]
-        totals, missing = scores.totals(found), [*explanation.missing(found, archive.why), *explanation.unjudged(found)]
-    rows = [
-        {
-            "operator": checksum(each.operator),
-            "name": explanation.title(book, each.operator),
-            "score": each.score / scores.UNIT,
-            "at_most": each.at_most / scores.UNIT,
-            "epochs": each.epochs,
-            "units": each.units,
-        }
-        for each in totals
-    ]
+        rows, missing = explanation.board(book, found), [*explanation.missing(found, archive.why), *explanation.unjudged(found)]
     if json:
         typer.echo(codec.dumps(rows, indent=1))
     elif rows:
@@ -142,14 +130,14 @@ def opened(
 
     Raises InputError where there is no run, or no chain or swarm in it, ChainError where the chain cannot be read.
     """
-    from swarm import assessment, runs, witness
+    from swarm import assessment, runs, sources, witness
     from swarm.archive import Archive
     from swarm.chain.book import Book
     from swarm.errors import ChainRefused, InputError
 
     say = (lambda text: None) if quiet else (lambda text: typer.echo(text, err=True))
     place, cache = runs.home() / "cache" / f"visit-{os.getpid()}", runs.home() / "cache"
-    with _invited(invite) if invite else _of_run(run_dir) as source:
+    with sources.of_invite(invite) if invite else sources.of_run(runs.latest(run_dir)) as source:
         source.chain.check()
         try:
             book = Book(source.chain, source.swarm)
@@ -162,48 +150,6 @@ def opened(
         with contextlib.closing(Archive(source.swarm, blobs, cache / "records", place, list(source.boot), say)) as archive:
             archive.gather(witness.wanted(book, book.epochs if epoch is None else [epoch]), wait)
             yield book, archive, assessment.of(source, book, archive, cache / "pages", wait)
-
-
-@contextlib.contextmanager
-def _of_run(run_dir: Path | None) -> Iterator[Source]:
-    """A run of this machine: its peers while they are on, and those that it was invited by, are whom others are asked through."""
-    from swarm import chainhost, heartbeat, runs
-    from swarm.assessment import Source
-    from swarm.chain import link
-    from swarm.errors import InputError
-
-    run = runs.latest(run_dir)
-    rules = run.recipe()
-    if rules.proof.profile == "none":
-        what = f"the run in {run.folder} has no chain: its recipe says proof.profile = none"
-        raise InputError(what, "scores need a recipe that proves, such as `local`")
-    folder = run.folder / chainhost.FOLDER
-    if not (folder / link.FILE).exists():
-        what = f"the run in {run.folder} has no chain yet"
-        raise InputError(what, "it starts with `swarm up`, within the first minute; `swarm status` says where it is")
-    on = run.on
-    beats = [heartbeat.read(peer / heartbeat.FILE) for peer in run.peers] if on else []
-    boot = [address for beat in beats if beat is not None for address in beat.addresses]
-    with chainhost.reading(folder) as chain:
-        yield Source(chain, bytes.fromhex(run.info.swarm), tuple(run.peers), (*boot, *run.info.boot), on, rules, run.info.recipe_blob)
-
-
-@contextlib.contextmanager
-def _invited(text: str) -> Iterator[Source]:
-    """The swarm of an invite, with what its runs on this machine, if any, have of it."""
-    from swarm import invite, runs
-    from swarm.assessment import Source
-    from swarm.chain.client import Chain
-    from swarm.errors import InputError
-
-    given = invite.parse(text)
-    if given.chain is None:
-        raise InputError("this invite names no chain: nothing is proved in its swarm", "there is nothing to score")
-    mine = [run for run in runs.all_runs() if run.info.swarm == given.swarm.hex()]
-    peers = tuple(peer for run in mine for peer in run.peers)
-    rules = mine[0].recipe() if mine else None
-    on = any(run.on for run in mine)
-    yield Source(Chain(given.chain), given.swarm, peers, tuple(given.addresses), on, rules, given.recipe_blob.hex())
 
 
 def _say(lines: list[str]) -> None:

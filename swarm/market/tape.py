@@ -119,6 +119,11 @@ class Tape:
         """The page that opened a market."""
         return self.binder.opening(market)
 
+    def piece(self, id: bytes) -> str | None:
+        """The text of a piece of evidence that was played."""
+        said = self._pieces.get(id)
+        return said.text if said is not None else None
+
     def pages(self, stage: Stage) -> list[Phase]:
         """The pages of one phase by the market's present host."""
         one = self.state.markets.get(stage[0])

@@ -132,7 +132,7 @@ def curves(run: Run, summary: Summary) -> Path | None:
         points = [(row["round"], row["reward"]) for row in rows if row.get("reward") is not None]
         if points:
             left.plot(*zip(*points, strict=True), label=name)
-        for task, measured in _accuracies_over_rounds(peer, rows).items():
+        for task, measured in accuracies(peer.heldout, peer.rounds, rows).items():
             right.plot(*zip(*measured, strict=True), marker="o", markersize=3, label=f"{name} {plain(task, 20)}")
     for axes, title in ((left, "reward of own answers"), (right, "held-out accuracy (greedy)")):
         axes.set(title=title, xlabel="round", ylim=(-0.02, 1.02))
@@ -143,10 +143,10 @@ def curves(run: Run, summary: Summary) -> Path | None:
     return run.folder / CURVES
 
 
-def _accuracies_over_rounds(peer: PeerResult, rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
+def accuracies(heldout: Heldout, rounds: int, rows: list[dict[str, Any]]) -> dict[str, list[tuple[int, float]]]:
     """(round, held-out accuracy) by task: before, on the way where the recipe asks for it, and after."""
     found: dict[str, list[tuple[int, float]]] = {}
-    measured = [(0, peer.heldout.before), *((row["round"], row.get("accuracy") or {}) for row in rows), (peer.rounds, peer.heldout.after)]
+    measured = [(0, heldout.before), *((row["round"], row.get("accuracy") or {}) for row in rows), (rounds, heldout.after)]
     for round, accuracy in measured:
         for task, value in accuracy.items():
             found.setdefault(task, []).append((round, value))

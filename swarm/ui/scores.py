@@ -19,7 +19,7 @@ HASH = 10  # characters of a transaction shown where there is little room
 def score_table(rows: list[Value], console: Console) -> None:
     """One line for each operator and epoch, and below them why some earned nothing."""
     whole = not console.is_terminal
-    lines = [[r["name"], r["epoch"], _score(r), *_parts(r), f"{r['units']:,}", _hashes(r, whole)] for r in rows]
+    lines = [[r["name"], r["epoch"], score_of(r), *parts_of(r), f"{r['units']:,}", _hashes(r, whole)] for r in rows]
     _table(console, ["operator", "epoch", "score", "W", "J", "F", "E", "U", "units", "transaction"], "lrrrrrrrrl", lines)
     for each in rows:
         for why in each["why"]:
@@ -38,6 +38,11 @@ def explanation(value: Value, console: Console) -> None:
     """Everything behind one operator's score."""
     console.print()
     console.print(Text(f"{value['name']}  {value['operator']}", style="bold"), soft_wrap=True)
+    _pairs(console, pairs_of(value))
+
+
+def pairs_of(value: Value) -> list[tuple[str, str]]:
+    """The same as labels and sentences; one without a label goes on under the last one."""
     pairs = [("score", value["formula"]), ("work", f"{value['units']:,} units (MFLOP) verified, {value['most_units']:,} count in an epoch")]
     pairs += [("uptime", _heard(value["heard"])), *(("", _unread(each)) for each in value["unread"])]
     pairs += [("" if place else "judge", text) for place, text in enumerate(value["judge"]["sentences"])]
@@ -45,7 +50,7 @@ def explanation(value: Value, console: Console) -> None:
         pairs += _commitment(made)
     if not value["commitments"]:
         pairs.append(("why", "it committed nothing in this epoch, so there is no transaction"))
-    _pairs(console, pairs)
+    return pairs
 
 
 def _commitment(made: Value) -> list[tuple[str, str]]:
@@ -76,13 +81,15 @@ def _unread(each: Value) -> str:
     return f"{each['name']} counts as not having heard it: its blob {each['digest'][:16]}… is {each['why']}"
 
 
-def _score(row: Value) -> str:
+def score_of(row: Value) -> str:
+    """Points; `≥` where something is not known here."""
     if row["score"] is None:
         return "open"
     return ("≥" if None in row["parts"].values() else "") + points(round(row["score"] * 1000))
 
 
-def _parts(row: Value) -> list[str]:
+def parts_of(row: Value) -> list[str]:
+    """W, J, F, E and U."""
     found = {name: None if text is None else Fraction(text) for name, text in row["parts"].items()}
     shown = {name: "?" if part is None else decimals(part, 2) if part else "0" for name, part in found.items()}
     return [decimals(found["W"], 3), *(shown[name] for name in "JFEU")]
