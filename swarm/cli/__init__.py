@@ -33,6 +33,7 @@ from swarm.cli import (
     status,
     submission,
     up,
+    web,
 )
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
@@ -54,6 +55,7 @@ app.command("status", epilog=EXIT_CODES)(status.status)
 app.command("score", epilog=EXIT_CODES)(score.score)
 app.command("explain", epilog=EXIT_CODES)(score.explain)
 app.command("leaderboard", epilog=EXIT_CODES)(score.leaderboard)
+app.command("web", epilog=EXIT_CODES)(web.web)
 app.command("doctor", epilog=EXIT_CODES)(doctor.doctor)
 app.command("eval", epilog=EXIT_CODES)(evaluate.evaluate)
 app.command("audit", epilog=audit.EXITS)(audit.audit)
