@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import logging
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from swarm.errors import InputError
 from swarm.ui.web.site import STYLE, Site
@@ -40,6 +42,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "openswarm",
 }
+LOGGER = logging.getLogger(__name__)
+LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))  # nonsense gets its 400, no traceback
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::[0-9]{1,5})?")
 
 
@@ -50,7 +54,7 @@ class Door:
         self.site, self.host = site, host
         self.application = web.Application()
         self.application.router.add_route("*", "/{path:.*}", self.answer)
-        self.runner = web.AppRunner(self.application, access_log=None, keepalive_timeout=IDLE_S, handle_signals=False)
+        self.runner = web.AppRunner(self.application, access_log=None, logger=LOGGER, keepalive_timeout=IDLE_S, handle_signals=False)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="web page")
         self._busy = 0
 
