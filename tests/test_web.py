@@ -97,7 +97,7 @@ def test_the_views_have_what_the_commands_say(site, hostile):
     assert member.title in board and member.operator in board and "missing records" not in board
     assert "VOID" in listed and "Which answer?" in listed and ">1</td>" in listed
     one = site.page(f"/market/{market_of(site)}", {}).html
-    assert "characters more are not shown here" in one and "rejected" in one and "العربية" in one and 'dir="auto"' in one
+    assert "characters more are not shown here" in one and "x" * 4000 not in one and "rejected" in one and "العربية" in one and 'dir="auto"' in one
     history = site.page(f"/peer/{member.title}", {}).html
     assert "1000 × (0.50 × 0/" in history and "W verified work" in history and 'id="epoch-0"' in history
     drawn = site.page("/curves", {}).html
@@ -280,6 +280,7 @@ def test_only_names_of_this_machine_are_answered(door):
 
 def test_elsewhere_than_on_loopback_addresses_are_answered_and_foreign_names_are_not(site):
     shared, named = Door(site, "0.0.0.0"), Door(site, "Box.lan")
+    assert not shared.is_own([]) and not shared.is_own(["localhost", "evil.example"]), "which one would a browser have meant?"
     for name in ("10.0.0.7:8040", "[2001:db8::1]", "localhost", socket.gethostname()):
         assert shared.is_own([name]), name
     assert named.is_own(["box.lan:8040"]) and named.is_own(["10.0.0.7"])
