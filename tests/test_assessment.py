@@ -123,7 +123,7 @@ def test_an_epoch_is_final_when_it_is_over_and_its_markets_are_settled():
 
 def test_a_final_root_on_the_chain_closes_an_epoch_and_another_one_makes_it_unknown():
     cut = [data for data in written() if isinstance(_read(data), Opening | Account)]
-    root = {epoch: played(cut).history.root(epoch).head for epoch in (0, 1)}
+    root = {epoch: played(cut).tape.history.root(epoch).head for epoch in (0, 1)}
     waiting = played(cut, now=EPOCHS[1] + 5000, finals=root).of(1)
     assert waiting.anchored and waiting.final and not waiting.unknown
     other = played(cut, finals={0: root[0], 1: bytes(32)})
@@ -136,7 +136,7 @@ def test_pages_that_end_early_leave_later_epochs_unknown():
     cut = played(written(), unknown="the node was off", until=EPOCHS[1] + 1)
     assert cut.of(1).final and not cut.of(1).unknown and cut.of(1).tallies
     assert cut.of(2).unknown == "the node was off" and not cut.of(2).tallies
-    root = cut.history.root(2).head
+    root = cut.tape.history.root(2).head
     assert played(written(), finals={2: root}, unknown="the node was off", until=EPOCHS[1] + 1).of(2).anchored  # so nothing was missed
     assert Assessment(unknown="why").of(1).unknown == "why" and Assessment().of(1).final and not Assessment().of(1).unknown
 
