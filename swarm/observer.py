@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from swarm import admission, recipe
 from swarm.chain.client import Chain, Swarm
@@ -25,6 +26,9 @@ from swarm.names import name_of
 from swarm.proof.desk import Audit, Commitment
 from swarm.proof.schedule import OLDEST_SEED
 from swarm.recipe import Recipe
+
+if TYPE_CHECKING:
+    from swarm.proof.desk import Desk
 
 SESSION_S = 86_400
 LOAD_S = 300.0
@@ -82,34 +86,48 @@ class Observer:
 
     def __init__(self, folder: Path, chain: Chain, swarm: Swarm, rules: Recipe, network: object, say: Callable[[str], None]):
         self.folder, self.chain, self.swarm, self.rules, self.network, self.say = folder, chain, swarm, rules, network, say
+        self.machine = bytes(32)
 
     def audit(self, target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
         """Replay the drawn steps (or `steps`) of a commitment; the audit with its verdict. Raises InputError, ResourceError."""
+        with self.at_work() as audit:
+            return audit(target, steps, timeout_s)
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[Callable[[Target, list[int] | None, float], Audit]]:
+        """`audit`, for several commitments one after the other: the model is loaded once, then `machine` is the class of this machine."""
         from swarm.network.store import BlobStore
         from swarm.proof.desk import Desk
         from swarm.proof.recorder import Recorder
         from swarm.proof.replayer import ReplayerProcess
 
-        header = target.header
-        drawn = steps if steps is not None else self._drawn(header)
         with contextlib.closing(ReplayerProcess(self.folder)) as replayer:
             replayer.start()
-            machine = self._machine(replayer)
-            theirs = self.chain.read("vault", "classAt", header.key, header.epoch)
-            audit = Audit(self._said(target), drawn, time.time() + timeout_s)
-            if theirs != machine:
-                audit.verdict = "cannot"
-                audit.told = {"what": f"{target.name} works in class {theirs.hex()[:8]}, this machine is of class {machine.hex()[:8]}: bits differ"}
-                return audit
-            store = BlobStore(self.folder / "blobs", 0)
-            recorder = Recorder(self.folder / "proof", self.swarm.id, bytes(32), bytes(20), machine, store, lambda: header.epoch)
+            self.machine = self._machine(replayer)
+            store, epoch = BlobStore(self.folder / "blobs", 0), [0]
+            recorder = Recorder(self.folder / "proof", self.swarm.id, bytes(32), bytes(20), self.machine, store, lambda: epoch[0])
             desk = Desk(self.folder / "audits", self.rules, recorder, replayer, self.network, _largest(self.rules), self._seeds, time.time, self.say)
             desk.start()
-            desk.audit(audit)
-            while audit.verdict is None:
-                desk.require_alive()
-                time.sleep(0.1)
+
+            def audit(target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
+                epoch[0] = target.header.epoch
+                return self._audited(desk, target, steps, timeout_s)
+
+            yield audit
             desk.close()
+
+    def _audited(self, desk: Desk, target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
+        header = target.header
+        audit = Audit(self._said(target), steps if steps is not None else self._drawn(header), time.time() + timeout_s)
+        theirs = self.chain.read("vault", "classAt", header.key, header.epoch)
+        if theirs != self.machine:
+            audit.verdict = "cannot"
+            audit.told = {"what": f"{target.name} works in class {theirs.hex()[:8]}, this machine is of class {self.machine.hex()[:8]}: bits differ"}
+            return audit
+        desk.audit(audit)
+        while audit.verdict is None:
+            desk.require_alive()
+            time.sleep(0.1)
         return audit
 
     def _drawn(self, header: SimpleNamespace) -> list[int]:

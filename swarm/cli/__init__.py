@@ -19,7 +19,9 @@ from swarm.cli import (
     chain,
     deposit,
     doctor,
+    earn,
     evaluate,
+    fetch,
     identity,
     invite,
     job,
@@ -34,6 +36,7 @@ from swarm.cli import (
     submission,
     up,
     web,
+    whistle,
 )
 
 EXIT_CODES = "Exit codes: 0 done, 1 a bug, 2 bad input, 3 identity, 4 network, 5 resources, 6 damaged state, 7 refused as hostile, 130 interrupted."
@@ -69,6 +72,9 @@ stake.app.add_typer(deposit.app, name="judge", epilog=EXIT_CODES)
 app.add_typer(stake.app, name="stake", epilog=EXIT_CODES)
 app.add_typer(judge.app, name="judge", epilog=judge.EXITS)
 job.app.command("submit", epilog=EXIT_CODES)(submission.submit)
+job.app.command("fetch", epilog=EXIT_CODES)(fetch.fetch)
+job.app.command("challenge", epilog=EXIT_CODES)(whistle.challenge)
+app.command("earn", epilog=EXIT_CODES)(earn.earn)
 app.add_typer(job.app, name="job", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)

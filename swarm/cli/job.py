@@ -120,7 +120,7 @@ def confirm(
     Example: `swarm job confirm 3fa9c2`
     """
     with looked_up(job, rpc, contracts, quiet=json) as (chain, _, found):
-        sent = send(chain, submitter(found, identity, passphrase_file, ask_passphrase), "confirm", found.id, part)
+        sent = send(chain, submitter(found, identity, passphrase_file, ask_passphrase), "confirm", found.id, part, role="delivery")
         say(json, f"part {part} is confirmed in transaction {sent}", {"job": found.id.hex(), "part": part, "transaction": sent})
 
 
@@ -145,7 +145,8 @@ def open_(
         if mine.posting.evaluation is None:
             raise InputError(f"job {found.short} was posted without an evaluation", "it pays for its steps alone")
         digest = blake3(mine.posting.evaluation.read_bytes()).digest()
-        sent = send(chain, submitter(found, identity, passphrase_file, ask_passphrase), "openEvaluation", found.id, digest, mine.posting.salt)
+        secret = submitter(found, identity, passphrase_file, ask_passphrase)
+        sent = send(chain, secret, "openEvaluation", found.id, digest, mine.posting.salt, role="delivery")
         say(json, f"the evaluation is open, in transaction {sent}", {"job": found.id.hex(), "digest": digest.hex(), "transaction": sent})
 
 
@@ -171,7 +172,7 @@ def withdraw(
         rows = []
         for who, wei in owed.items():
             secret = stake.secret(stake.operators(folders)[who], who, keystore.passphrase(passphrase_file, ask_passphrase))
-            rows.append({"operator": keys.checksum(who), "credits": amount(wei), "transaction": send(chain, secret, "withdraw", token)})
+            rows.append({"operator": keys.checksum(who), "credits": amount(wei), "transaction": send(chain, secret, "withdraw", token, who)})
     if json:
         typer.echo(codec.dumps(rows, indent=1))
     for row in () if json else rows or [None]:
@@ -188,11 +189,13 @@ def market(rpc: str | None, contracts: Path | None, *, unaudited: bool = False, 
 
 
 @contextlib.contextmanager
-def looked_up(text: str, rpc: str | None, contracts: Path | None, *, quiet: bool = False) -> Iterator[tuple[Chain, Book, Job]]:
+def looked_up(
+    text: str, rpc: str | None, contracts: Path | None, *, unaudited: bool = False, quiet: bool = False
+) -> Iterator[tuple[Chain, Book, Job]]:
     """The chain, its book and the job that is meant."""
     from swarm.jobs.book import Book
 
-    with market(rpc, contracts, quiet=quiet) as chain:
+    with market(rpc, contracts, unaudited=unaudited, quiet=quiet) as chain:
         book = Book(chain)
         yield chain, book, book.job(text)
 
@@ -224,9 +227,9 @@ def posting_of(job: Job) -> Submission:
     return found
 
 
-def send(chain: Chain, secret: bytes, function: str, *args: Any) -> str:
+def send(chain: Chain, secret: bytes, function: str, *args: Any, role: str = "market") -> str:
     """Send to the market; the transaction's hash."""
-    return chain.send(secret, "market", function, *args)["transactionHash"]
+    return chain.send(secret, role, function, *args)["transactionHash"]
 
 
 def say(json: bool, text: str, value: dict[str, Any]) -> None:
@@ -239,8 +242,8 @@ def details(job: Job) -> dict[str, Any]:
     from swarm.jobs import book
 
     parts = [
-        {"part": number, "key": part.key.hex(), "steps": part.steps, "root": part.root.hex(), "model": part.model.hex(), "released": part.released}
-        for number, part in enumerate(job.parts)
+        {"part": number, "key": part.key.hex(), "steps": part.steps, "root": part.root.hex(), "model": made.model.hex(), "released": part.released}
+        for number, (part, made) in enumerate(zip(job.parts, job.deliveries, strict=True))
     ]
     return book.row(job) | {"parts": parts, "events": [row(event) for event in job.events if event.name != "Posted"]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as codec
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,7 +68,7 @@ class Draft:
     def lines(self, cloud: float | None) -> list[str]:
         from swarm.ui import job as ui
 
-        shown = ui.posting(self.recipe.name, self.work, self.offer.steps, self.guidance, self.costs, "")
+        shown = ui.posting(self.recipe.name, self.work, self.offer.steps, self.guidance, self.costs)
         if cloud is not None:
             shown.append(ui.cloud(cloud, self.work, self.offer.steps, self.costs.total))
         return [*shown, *self.told]
@@ -149,7 +149,7 @@ def submit(
             return
         for line in draft.lines(cloud_price):
             say(line)
-        mine = _begun(draft, fresh, say)
+        mine = _begun(draft, fresh, chain, say)
         host = "127.0.0.1" if chain.link.embedded else "0.0.0.0"
         network = o.the_network(listen, announce, port, None, True, None, False, None, host)
         choices = _choices(chain, network, choice, identity, passphrase_file, ask_passphrase)
@@ -237,15 +237,22 @@ def _committed(evaluation: Path | None) -> tuple[bytes, bytes]:
     return submissions.commitment(digest, salt), salt
 
 
-def _begun(draft: Draft, fresh: bool, say: Callable[[str], None]) -> Submission:
-    """The submission of this recipe that is under way, or a new one."""
+def _begun(draft: Draft, fresh: bool, chain: Chain, say: Callable[[str], None]) -> Submission:
+    """The submission of this recipe that is under way, or a new one. Raises InputError where the one under way offers something else."""
+    from swarm.chain.values import JobPhase
     from swarm.jobs.submit import Submission
 
     mine = None if fresh else Submission.find(recipe=draft.recipe)
-    if mine is not None:
-        say(f"going on with the submission in {mine.run.folder} (--fresh begins another)")
-        return mine
-    return Submission.begin(draft.recipe, draft.posting)
+    if mine is not None and mine.belongs(chain) and mine.phase(chain) == JobPhase.SETTLED:
+        mine.finish()
+        mine = None
+    if mine is None:
+        return Submission.begin(draft.recipe, draft.posting)
+    if replace(mine.posting.offer, machine=bytes(32), evaluation=bytes(32)) != replace(draft.offer, evaluation=bytes(32)):
+        what = f"job {mine.short} of this recipe is under way here, with another offer"
+        raise InputError(what, f"`swarm job show {mine.short} --serve` goes on with it, --fresh begins another")
+    say(f"going on with the submission in {mine.run.folder} (--fresh begins another)")
+    return mine
 
 
 def _choices(chain: Chain, network: NetworkChoice, choice: ChainChoice, identity: str, file: Path | None, ask: bool) -> Choices:

@@ -1,4 +1,5 @@
-"""The market's book: every job as its chain tells it, from the events and views of `ComputeMarket`.
+"""The market's book: every job as its chain tells it, from the events and views of `ComputeMarket` and
+`JobDelivery`.
 
     Book(chain).jobs()     all, the newest first        Book(chain).job("3fa9")    the one whose id begins so        rows(chain)    as JSON has them
 
@@ -21,7 +22,7 @@ from swarm.errors import InputError, Refused
 from swarm.jobs import brief as briefs
 from swarm.jobs.brief import Brief
 
-ROLE = "market"
+ROLE, DELIVERY = "market", "delivery"
 LEAST_PREFIX = 4
 SHOWN = 200  # jobs whose state is asked for a list, the newest
 
@@ -72,8 +73,18 @@ class Job:
         return [self.chain.read(ROLE, "partOf", self.id, part) for part in range(self.offer.parts)]
 
     @cached_property
+    def deliveries(self) -> list[SimpleNamespace]:
+        """`IJobDelivery.Delivery` of each part now: model, time, confirmed, number."""
+        return [self.chain.read(DELIVERY, "deliveryOf", self.id, part) for part in range(self.offer.parts)]
+
+    @cached_property
     def swarm(self) -> Swarm:
         return Swarm(self.chain, self.id)
+
+    def forget(self) -> None:
+        """Ask the chain anew: a phase follows from the time alone."""
+        for view in ("state", "parts", "deliveries"):
+            self.__dict__.pop(view, None)
 
     def named(self, name: str) -> list[Event]:
         """The job's events of one name, in order."""
@@ -86,7 +97,7 @@ class Book:
     def __init__(self, chain: Chain):
         self.chain = chain
         self.found: dict[bytes, Job] = {}
-        self._scanner = Scanner(chain, (ROLE,))
+        self._scanner = Scanner(chain, (ROLE, DELIVERY))
 
     def look(self) -> list[Event]:
         """The events since the last look, taken into the book."""
@@ -95,9 +106,8 @@ class Book:
             events += new
             for event in new:
                 self._take(event)
-        for job in self.found.values() if events else ():
-            job.__dict__.pop("state", None)
-            job.__dict__.pop("parts", None)
+        for job in self.found.values():
+            job.forget()
         return events
 
     def jobs(self) -> list[Job]:

@@ -136,7 +136,7 @@ class Costs:
         """(what, credits, why) of each line."""
         replayed = f"{self.drawn} of {self.least} steps of an epoch, by two auditors: {self.share:.1%} of all steps are replayed"
         return [
-            ("training", amount(self.training), f"{self.steps} steps, {_short(self.training / self.steps)} each"),
+            ("training", amount(self.training), f"{self.steps} steps, {short(self.training / self.steps)} each"),
             ("verification", amount(self.verification), replayed),
             ("attestation", amount(self.attestation), "two members fetch the finished model and check it (and score it, with a target)"),
             ("planted faults", amount(self.plants), "for work that is wrong on purpose, which catches verifiers that do not look"),
@@ -152,11 +152,11 @@ class Costs:
         return (
             f"a solver that forges one step in ten is seen with odds {once:.2f} in an epoch and {whole:.2f} in the job's {self.epochs}; one forged "
             f"step of {self.least} with {single:.2f}, and then its stake of {amount(self.stake)} credits is gone: forging a step gains "
-            f"{_short(self.training / self.steps)} and loses {_short(loss)} on average"
+            f"{short(self.training / self.steps)} and loses {short(loss)} on average"
         )
 
 
-def _short(wei: float) -> str:
+def short(wei: float) -> str:
     """Credits with four figures, for prose."""
     value = wei / WEI
     return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}".rstrip("0").rstrip(".") if value > 0 else "0"

@@ -33,6 +33,7 @@ SLOW = 1.5  # a solver's machine may be so much slower than the estimate and sti
 START_S = 90  # until two members have seeded and a solver has loaded the model
 ABSENCES = 10_000 // enrolment.ABSENCE_BPS  # stake / (steps x gain), by the contract's rule for silence
 SHORTEST_WINDOW_S = 120
+CHALLENGE_S = 12  # at least: a whistleblower commits, waits for a block, and challenges
 PATIENCE_EPOCHS = 4
 
 
@@ -83,7 +84,13 @@ def step_price(wish: Wish, steps: int, least: int, drawn: int) -> int:
     """Wei for one step, of a budget that pays everything. Rounded down, so the cost is never above the budget."""
     votes = SEATS * wish.solvers * (1 if wish.target is None else 1 + drawn)
     shares = steps * least + SEATS * drawn * steps + votes * least + -(-steps * least // PLANTS)  # each is 1 / least of a step's price
-    return (wish.budget - 1) * least // shares
+    return _tidy((wish.budget - 1) * least // shares)
+
+
+def _tidy(wei: int, figures: int = 4) -> int:
+    """Rounded down to so many figures, for those who read it."""
+    unit = 10 ** max(0, len(str(wei)) - figures)
+    return wei // unit * unit
 
 
 def fitted(recipe: Recipe, wish: Wish, work: Work) -> tuple[Recipe, list[str]]:
@@ -106,6 +113,7 @@ def fitted(recipe: Recipe, wish: Wish, work: Work) -> tuple[Recipe, list[str]]:
         proof["epoch"] = needed
     proof["grace"] = max(proof["grace"], math.ceil(proof["epoch"] / 2)) if proof["grace"] < proof["epoch"] else proof["epoch"] - 1
     proof["audit"] = max(proof["audit"], math.ceil(3 * drawn * work.step_s) + 10)
+    proof["challenge"] = max(proof["challenge"], CHALLENGE_S)
     proof["steps"] = min(each, max(least, 4 * SHARE * drawn))
     proof["units"] = max(proof["units"], 2 * work.mflop * proof["steps"])
     proof["stake"], proof["gain"] = 10**9, 1e-6  # in order until they follow from the price

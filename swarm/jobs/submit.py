@@ -132,13 +132,18 @@ class Submission:
         """The job's id as people type it."""
         return self.run.info.swarm[:SHORT]
 
+    def belongs(self, chain: Chain) -> bool:
+        """Whether the submission was begun on this chain, with these contracts; one that was bound to none belongs to any."""
+        if not (self.run.chain / link.FILE).exists():
+            return True
+        kept = link.load(self.run.chain)
+        return (kept.chain_id, kept.contracts) == (chain.link.chain_id, chain.link.contracts)
+
     def bind(self, chain: Chain) -> None:
         """A submission belongs to one chain for good. Raises InputError where it was begun on another."""
-        if (self.run.chain / link.FILE).exists():
-            kept = link.load(self.run.chain)
-            if (kept.chain_id, kept.contracts) != (chain.link.chain_id, chain.link.contracts):
-                what = f"the submission in {self.run.folder} was begun on chain {kept.chain_id}, this is another chain, or has other contracts"
-                raise InputError(what, "give the same --rpc and --contracts, or begin another with --fresh")
+        if not self.belongs(chain):
+            what = f"the submission in {self.run.folder} was begun on another chain than {chain.link.chain_id}, or with other contracts"
+            raise InputError(what, "give the same --rpc and --contracts, or begin another with --fresh")
         chain.link.save(self.run.chain)
 
     def finish(self) -> None:

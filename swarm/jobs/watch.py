@@ -16,22 +16,23 @@ from typing import Any
 
 from blake3 import blake3
 
-from swarm import disk, plan, runs
+from swarm import plan, runs
 from swarm.chain.abi import Event
 from swarm.chain.logs import Scanner
 from swarm.chain.values import JobPhase, amount
 from swarm.errors import ChainError, ChainRefused
 from swarm.identity import Identity
 from swarm.jobs import seeder
-from swarm.jobs.book import ROLE, Book, Job
+from swarm.jobs.book import DELIVERY, ROLE, Book, Job
+from swarm.jobs.fetch import FINISHED, Finish, facts
 from swarm.jobs.submit import Submission
 from swarm.keys import checksum
 from swarm.names import name_of
+from swarm.recipe import Recipe
 from swarm.supervisor import Child
 
 LOOK_S, TRY_S = 1.0, 5.0
 FINISH = (sys.executable, "-m", "swarm.cli", "finish")
-FINISHED = "finished.json"
 
 Say = Callable[[str], None]
 
@@ -45,6 +46,7 @@ class Watch:
         self.names = Names(book, self.id)
         self._told = 0  # events of the job that were said
         self._checks: dict[bytes, Child] = {}  # of models that are being checked, by digest
+        self._refused: set[bytes] = set()  # models that did not pass, and were said
         self._next_try = 0.0
 
     @property
@@ -94,36 +96,35 @@ class Watch:
 
     def want(self) -> None:
         """Have the seeder fetch the newest checkpoint and the model of each part."""
-        limit = largest(self.submission)
-        newest = {event.values["part"]: event.values["checkpoint"] for event in self.job.named("Accepted")}
-        for digest in [*newest.values(), *(event.values["model"] for event in self.job.named("Delivered"))]:
+        limit = largest(self.submission.recipe)
+        named = zip(self.job.parts, self.job.deliveries, strict=True)
+        for digest in (digest for part, delivery in named for digest in (part.checkpoint, delivery.model)):
             if digest != bytes(32):
                 seeder.want(self.submission.folder, digest, limit)
 
     def confirm(self, now: float) -> None:
         """Check delivered models that are here, each in a process of its own, and confirm those that are right."""
-        for number, part in enumerate(self.job.parts):
-            if part.model == bytes(32) or part.confirmedAt or part.released:
+        for number, delivery in enumerate(self.job.deliveries):
+            if delivery.model == bytes(32) or delivery.confirmed:
                 continue
-            found = self._checked(number, part, now)
+            found = self._checked(number, delivery.model, now)
             if found is not None and found["ok"]:
-                self._try("confirm", self.id, number)
-            elif found is not None and not found.get("said"):
-                found["said"] = True
-                disk.replace(self._place(number, part.model) / FINISHED, json.dumps(found).encode())
+                self._try(DELIVERY, "confirm", self.id, number)
+            elif found is not None and delivery.model not in self._refused:
+                self._refused.add(delivery.model)
                 self.say(f"part {number} is not confirmed: {found['what']}")
 
     def open_evaluation(self) -> None:
         posting = self.submission.posting
-        if self.job.phase == JobPhase.OPENING and posting.evaluation is not None and not self.job.state.opened:
-            self._try("openEvaluation", self.id, blake3(posting.evaluation.read_bytes()).digest(), posting.salt)
+        if self.job.phase == JobPhase.OPENING and posting.evaluation is not None:
+            self._try(DELIVERY, "openEvaluation", self.id, blake3(posting.evaluation.read_bytes()).digest(), posting.salt)
 
     def settle(self) -> None:
         """Close the job when it is over, and take out what came back."""
         if self.job.phase == JobPhase.OVER:
-            self._try("settle", self.id)
+            self._try(ROLE, "settle", self.id)
         if self.job.named("Settled") and self.chain.read(ROLE, "due", self.job.state.token, self.member.address):
-            self._try("withdraw", self.job.state.token)
+            self._try(ROLE, "withdraw", self.job.state.token, self.member.address)
 
     def line(self, event: Event) -> str | None:
         """What an event means, in a line; None where it is nothing to the submitter."""
@@ -134,11 +135,11 @@ class Watch:
             case "Opened":
                 return "two members have everything: it can be claimed"
             case "Claimed":
-                begins = "the base" if said["former"] == bytes(32) else f"where {self.names.name(said['former'])} left off"
+                begins = "the base" if said["root"] == self.job.swarm.base else f"the accepted state {said['root'].hex()[:8]}"
                 return f"{part}claimed by {who}, from {begins}"
-            case "Left" | "Expired":
-                how = "was given back by" if event.name == "Left" else "was taken from"
-                return f"{part}{how} {who}: it goes on from its last accepted state"
+            case "Quit" | "Expired":
+                how = "given back by" if event.name == "Quit" else "taken from"
+                return f"{part or 'the job was '}{how} {who}: it goes on from its last accepted state"
             case "Accepted":
                 done = sum(each.values["steps"] for each in self.job.events[: self._told] if each.name == "Accepted")
                 return f"{part}epoch {said['epoch']} of {who} accepted: {done} of {self.job.offer.steps} steps, {amount(said['paid'])} credits paid"
@@ -162,31 +163,32 @@ class Watch:
                 return f"settled: {amount(said['refund'])} credits come back"
         return None
 
-    def _checked(self, number: int, part: Any, now: float) -> dict[str, Any] | None:
+    def _checked(self, number: int, model: bytes, now: float) -> dict[str, Any] | None:
         """What the check of a part's model found, None while it is not over (or its blob is not here)."""
-        place = self._place(number, part.model)
+        place = self._place(number, model)
         if (place / FINISHED).exists():
             return json.loads((place / FINISHED).read_bytes())
-        if (child := self._checks.get(part.model)) is not None:
+        if (child := self._checks.get(model)) is not None:
             if child.reap(now) is not None:
-                del self._checks[part.model]
+                del self._checks[model]
             return None
-        path = self.submission.folder / "network" / "blobs" / part.model.hex()
-        if path.exists():
+        blobs, part = self.submission.folder / "network" / "blobs", self.job.parts[number]
+        files = (self.submission.run.recipe_path, blobs / model.hex(), model, blobs / part.checkpoint.hex(), part.root)
+        told = Finish(*files, runs.home() / "cache", facts(self.job, number, self.names.name))
+        if told.model.exists() and told.checkpoint.exists():
             place.mkdir(parents=True, exist_ok=True)
-            told = dict(recipe=self.submission.run.recipe_path, blob=path, digest=part.model.hex(), root=part.root.hex(), cache=runs.home() / "cache")
-            disk.replace(place / "finish.json", json.dumps(told | {"card": []}, default=str).encode())
-            self._checks[part.model] = child = Child(number, place, FINISH)
+            told.write(place)
+            self._checks[model] = child = Child(number, place, FINISH)
             child.start_if_due(now)
         return None
 
     def _place(self, number: int, model: bytes) -> Path:
         return self.submission.run.folder / f"part-{number}" / model.hex()[:16]
 
-    def _try(self, function: str, *args: Any) -> None:
+    def _try(self, role: str, function: str, *args: Any) -> None:
         """Send what is due; what the contract refuses now is tried again at the next look."""
         try:
-            self.chain.send(self.member.secret, ROLE, function, *args)
+            self.chain.send(self.member.secret, role, function, *args)
         except ChainRefused as refused:
             self.say(f"{function} is refused: {refused}")
 
@@ -210,9 +212,9 @@ class Names:
         return self.name(event.values["key"]) if "key" in event.values else ""
 
 
-def largest(submission: Submission) -> int:
+def largest(rules: Recipe) -> int:
     """Bytes that a packed state may have: weights and two moments in the widest type."""
-    shape = plan.shape(submission.recipe)
+    shape = plan.shape(rules)
     return 24 * shape.weights + 2**20 if shape is not None else 2**33
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from swarm.chain.values import JobPhase, amount
 from swarm.jobs.book import Job
-from swarm.jobs.guidance import Costs, Guidance, Work
+from swarm.jobs.earning import Chance
+from swarm.jobs.guidance import Costs, Guidance, Work, short
 from swarm.jobs.watch import Names
 from swarm.keys import checksum
 
@@ -39,7 +40,7 @@ def listed(jobs: list[dict[str, Any]], now: int) -> list[str]:
     return table([head, *rows])
 
 
-def posting(name: str, work: Work, steps: int, guidance: Guidance, costs: Costs, coin: str) -> list[str]:
+def posting(name: str, work: Work, steps: int, guidance: Guidance, costs: Costs) -> list[str]:
     """What is shown before anything is posted."""
     tflop = work.tflop(steps)
     each = f"{work.sampled / 1e6:.3g} of sampling and {work.trained / 1e6:.3g} of training a step"
@@ -47,9 +48,9 @@ def posting(name: str, work: Work, steps: int, guidance: Guidance, costs: Costs,
     return [
         f"job {name}: {steps} steps, about {tflop:.3g} TFLOP ({each})",
         f"on {work.cores:g} core{'s' * (work.cores != 1)} like this machine's {takes}",
-        f"price guidance: {amount(guidance.price(tflop))} credits for the training alone ({guidance.source})",
+        f"price guidance: {short(guidance.price(tflop))} credits for the training alone ({guidance.source})",
         *table([(what, f"{credits} credits", why) for what, credits, why in costs.rows()]),
-        f"gas: about {amount(costs.gas)} of the chain's coin, for everything that you send{coin}",
+        f"gas: about {short(costs.gas)} of the chain's coin, for everything that you send",
         costs.odds(),
         SEEN,
     ]
@@ -58,7 +59,7 @@ def posting(name: str, work: Work, steps: int, guidance: Guidance, costs: Costs,
 def cloud(price: float, work: Work, steps: int, total: int) -> str:
     """The same work on a rented machine, at the price for an hour that the user states."""
     hours = work.step_s * steps / 3600
-    return f"in the cloud, by your price of {price:g} an hour: {price * hours:.4g} for {hours:.2g} hours of such a machine; this job: {amount(total)}"
+    return f"in the cloud, by your price of {price:g} an hour: {price * hours:.4g} for {hours:.2g} hours of such a machine; this job: {short(total)}"
 
 
 def shown(job: Job, names: Names, now: int) -> list[str]:
@@ -74,14 +75,31 @@ def shown(job: Job, names: Names, now: int) -> list[str]:
     ]
     for number, part in enumerate(job.parts):
         who = names.name(part.key) if part.key != bytes(32) else "nobody"
-        model = f", model {part.model.hex()[:16]}" if part.model != bytes(32) else ""
-        tail = " (paid for)" if part.released else " (confirmed)" if part.confirmedAt else ""
+        delivery = job.deliveries[number]
+        model = f", model {delivery.model.hex()[:16]}" if delivery.model != bytes(32) else ""
+        tail = " (paid for)" if part.released else " (confirmed)" if delivery.confirmed else ""
         lines.append(f"part {number}: {who}, {part.steps} steps{model}{tail}")
         for said in (event.values for event in job.named("Accepted") if event.values["part"] == number):
             paid = f"{amount(said['paid'])} paid, {amount(said['kept'])} kept back"
             lines.append(f"  epoch {said['epoch']} of {names.name(said['key'])}: {said['steps']} steps, {paid}")
     audited = sum(event.values["amount"] for event in job.named("AuditorPaid"))
     return [*lines, f"verifiers were paid {amount(audited)} credits", *(f"next: {line}" for line in due(job, now))]
+
+
+def chances(found: list[Chance], memory: int) -> list[str]:
+    """What a machine could earn."""
+    if not found:
+        return ["nothing to do now: no job is open (`swarm job list`)"]
+    head = ("job", "name", "as", "pays", "hours of one core", "an hour", "stake", "memory", "")
+    rows = [
+        (
+            *(chance.job, chance.name[:24], chance.role, short(chance.pays), f"{chance.hours:.3g}", short(chance.hourly), short(chance.stake)),
+            *(f"{chance.memory / 1e9:.1f} GB", chance.why or f"swarm job {'solve' if chance.role == 'solver' else 'verify'} {chance.job}"),
+        )
+        for chance in found
+    ]
+    note = f"estimates are the submitters' own; {memory / 1e9:.1f} GB of memory are free here. A stake comes back unless you cheat or miss duties."
+    return [*table([head, *rows]), note]
 
 
 def due(job: Job, now: int) -> list[str]:
