@@ -9,9 +9,10 @@ from swarm import recipe
 from swarm.chain.values import WEI
 from swarm.cli import submission
 from swarm.errors import InputError, RecipeError, Refused
-from swarm.jobs import brief, files
+from swarm.jobs import brief, files, submit
 from swarm.jobs import offer as offers
 from swarm.jobs.brief import Brief, Estimate, File
+from swarm.jobs.exam import Exam
 from swarm.jobs.guidance import FIRST_RATE, Guidance, Work
 from swarm.jobs.offer import Offer, Wish
 
@@ -150,3 +151,26 @@ def test_texts_of_a_brief_cannot_move_the_cursor_or_pass_for_more_than_a_line():
     shown = brief.parse(Brief("a\x1b[2Jb\nc" + "d" * 100, "\u202e" * 10, bytes(32), ()).pack())
     assert "\x1b" not in shown.name and "\n" not in shown.name and len(shown.name) <= brief.NAME and "\u202e" not in shown.about
     assert brief.parse(Brief("", "", bytes(32), ()).pack()).name == "unnamed"
+
+
+def test_an_evaluation_is_read_line_by_line_and_scored_by_its_own_scorers(tmp_path):
+    exam = Exam.read(b'{"question": "2+3", "answer": "5", "scorer": "numeric"}\n\n{"question": "say hi", "answer": "hi"}\n')
+    sums, word = exam.questions
+    assert exam.score(sums, "so it is 5.0") == 1 and exam.score(sums, "6") == 0 and exam.score(word, " hi ") == 1 and exam.score(word, "hi!") == 0
+    for data, reason in (
+        (b"", "malformed"),
+        (b"{}\n", "malformed"),
+        (b"[1]\n", "malformed"),
+        (b"[" * 500_000, "malformed"),
+        (b'{"question": "a", "answer": 5}', "malformed"),
+        (b'{"question": "a", "answer": "b", "scorer": "eval"}', "malformed"),
+        (b'{"question": "a", "answer": "b", "code": "x"}', "malformed"),
+        (b'{"question": "a", "answer": "b"}\n' * 2_001, "malformed"),
+        (b" " * (2**20 + 1), "oversize"),
+    ):
+        with pytest.raises(Refused) as refused:
+            Exam.read(data)
+        assert refused.value.reason == reason
+    (tmp_path / "bad.jsonl").write_text('{"question": "a"}\n')
+    with pytest.raises(InputError, match="line 1 of the evaluation"):
+        submit.evaluation_of(tmp_path / "bad.jsonl")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarm import launch, recipe, runs, stake
+from swarm import addresses, launch, recipe, runs, stake
 from swarm.chain.values import amount
 from swarm.cli import job as j
 from swarm.cli import options as o
@@ -139,7 +139,7 @@ def submit(
     digest, salt = _committed(evaluation)
     wish = Wish(stake.wei_of(budget), seconds(deadline), steps, solvers, split, segments, stake_multiple, target, digest)
     choice = o.the_chain(rpc, contracts, "", i_accept_unaudited)
-    say = j.teller(json)
+    say = j.teller(json) if json else typer.echo
     with place.opened(choice, say) as chain:
         draft = drafted(chosen, wish, launch.folder_of(source), chain, salt, evaluation)
         if dry_run or not yes:
@@ -163,7 +163,7 @@ def serve(
     from swarm.jobs import place
     from swarm.jobs.book import Book
 
-    say = j.teller(False)
+    say = typer.echo
     with place.opened(choice, say) as chain:
         mine = j.posting_of(Book(chain).job(text))
         work(mine, chain, _choices(chain, network, choice, identity, passphrase_file, ask_passphrase), say)
@@ -188,6 +188,8 @@ def work(
                 hello = mine.measure(say)
                 mine.decide(hello, any_class)
                 found = mine.announce(say)
+                if not chain.link.embedded and all(addresses.scope(address) != "public" for address in found):
+                    say("its addresses lead to this machine or network only: others need --listen 0.0.0.0 and --announce HOST:PORT")
                 mine.create(chain, member, hello, say)
                 mine.post(chain, member, found, say)
             posted = True

@@ -2,7 +2,7 @@
 
 It parses what strangers send, so it holds no operator key. Its owner and it talk through files in the folder, each replaced whole:
 
-    serve.json    files to serve from the beginning: a list of paths        wanted.json    {digest: most bytes} to fetch from members and keep
+    serve.json    files to serve: a list of paths that may grow              wanted.json    {digest: most bytes} to fetch from members and keep
     heartbeat.json    where it can be dialled                               network/blobs/DIGEST    what is here now
 """
 
@@ -44,8 +44,6 @@ def main(folder: Path) -> None:
         network.start()
         stack.callback(network.close)
         network.put(told.recipe.read_bytes())
-        for file in json.loads((folder / SERVE).read_bytes()):
-            network.put(Path(file).read_bytes())
         Seeder(folder, session, network).serve()
 
 
@@ -55,13 +53,22 @@ class Seeder:
     def __init__(self, folder: Path, session: Session, network: Network):
         self.folder, self.network = folder, network
         self.beat = Heartbeat(pid=os.getpid(), name=session.name, peer=base58_of(session.peer), state="running", stage="serving")
+        self._served: set[str] = set()
         self._asked: dict[bytes, float] = {}  # when a blob that nobody had was asked for last
 
     def serve(self) -> None:
         while True:
+            self.offer()
             self.tell()
             self.fetch_one()
             time.sleep(BEAT_S)
+
+    def offer(self) -> None:
+        """Serve what is in serve.json and was not served yet."""
+        for path in json.loads((self.folder / SERVE).read_bytes()):
+            if path not in self._served:
+                self.network.put(Path(path).read_bytes())
+                self._served.add(path)
 
     def tell(self) -> None:
         """Where this process can be dialled, and whom it heard."""

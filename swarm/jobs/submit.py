@@ -25,7 +25,7 @@ from swarm.chain import check, link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import JobPhase, amount
 from swarm.enrolment import Hello
-from swarm.errors import ChainRefused, IdentityError, InputError, NetworkError, ResourceError, StateError
+from swarm.errors import ChainRefused, IdentityError, InputError, NetworkError, Refused, ResourceError, StateError
 from swarm.identity import Identity
 from swarm.jobs import seeder
 from swarm.jobs.book import ROLE
@@ -43,7 +43,6 @@ SEEDER = (sys.executable, "-m", "swarm.cli", "seeder")
 LOCAL = "submitter"  # identities of local submitters: apart from those that train and audit on the same machine
 SHORT = 12
 LOAD_S, UP_S = 300.0, 120.0
-LARGEST_EVALUATION = 2**20
 
 Say = Callable[[str], None]
 
@@ -80,12 +79,15 @@ class Posting:
 
 def evaluation_of(path: Path) -> tuple[bytes, bytes]:
     """Digest of an evaluation's file, and a fresh salt for it. Raises InputError."""
+    from swarm.jobs.exam import Exam
+
     try:
         data = path.read_bytes()
+        Exam.read(data)
     except OSError as error:
         raise InputError(f"--evaluation {path}: {error.strerror}", "a file of JSON lines, each with question and answer") from None
-    if not 0 < len(data) <= LARGEST_EVALUATION:
-        raise InputError(f"--evaluation {path} has {len(data)} bytes", f"1 to {LARGEST_EVALUATION} are allowed")
+    except Refused as refused:
+        raise InputError(f"--evaluation {path}: {refused}", 'one a line: {"question": "2+3", "answer": "5", "scorer": "numeric"}') from None
     return blake3(data).digest(), os.urandom(32)
 
 
@@ -165,8 +167,11 @@ class Submission:
     def prepare(self, choices: Choices, member: Identity) -> None:
         """Write what the seeder and the replayer read."""
         launch.prepare_fetch(self.run, choices, member)
-        paths = [str(path) for _, path in self.posting.files]
-        disk.replace(self.folder / seeder.SERVE, json.dumps(paths).encode())
+        self.serve([path for _, path in self.posting.files])
+
+    def serve(self, paths: list[Path]) -> None:
+        """The files that the seeder hands out from now on."""
+        disk.replace(self.folder / seeder.SERVE, json.dumps(list(map(str, paths))).encode())
 
     def measure(self, say: Say) -> Hello:
         """The root of the start state and the class of this machine, computed once by the replayer as every member computes them."""

@@ -115,8 +115,12 @@ class Watch:
                 self.say(f"part {number} is not confirmed: {found['what']}")
 
     def open_evaluation(self) -> None:
+        """Hand the evaluation out, and open it, when it is due; its seeders fetch it by digest, which nobody knew before."""
         posting = self.submission.posting
-        if self.job.phase == JobPhase.OPENING and posting.evaluation is not None:
+        if posting.evaluation is None or self.job.phase not in (JobPhase.OPENING, JobPhase.SCORING, JobPhase.REVEALING):
+            return
+        self.submission.serve([*(path for _, path in posting.files), posting.evaluation])
+        if self.job.phase == JobPhase.OPENING:
             self._try(DELIVERY, "openEvaluation", self.id, blake3(posting.evaluation.read_bytes()).digest(), posting.salt)
 
     def settle(self) -> None:
