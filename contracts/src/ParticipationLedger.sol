@@ -92,6 +92,14 @@ contract ParticipationLedger is IParticipationLedger {
     }
 
     /// @inheritdoc IParticipationLedger
+    function adoptRoot(bytes32 key, bytes32 root) external {
+        _authorized(key);
+        if (root == bytes32(0)) revert RootMissing();
+        _lasts[key] = root;
+        emit Adopted(key, bytes32(0), root);
+    }
+
+    /// @inheritdoc IParticipationLedger
     function settle(Header calldata header) external {
         (bytes32 key, uint32 epoch) = (header.key, header.epoch);
         if (!_isCommitted(header)) revert HeaderUnknown(key, epoch);

@@ -25,9 +25,11 @@ KINDS = {
     "court": "AuditCourt",
     "credit": "Credit",
     "anchor": "JudgeAnchor",
+    "market": "ComputeMarket",
+    "delivery": "JobDelivery",
 }
 BEACONS = {"commit-reveal": "CommitRevealBeacon", "block-hash": "BlockHashBeacon", "drand": "DrandBeacon"}
-ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor")
+ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery")
 # The role that a constructor's parameter of this Solidity type is filled with.
 _ROLES = {
     "contract ISwarmRegistry": "registry",
@@ -37,6 +39,8 @@ _ROLES = {
     "contract ICredit": "credit",
     "contract IERC20": "credit",
     "contract IBeacon": "beacon",
+    "contract IComputeMarket": "market",
+    "contract IJobDelivery": "delivery",
 }
 
 

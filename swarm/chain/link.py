@@ -19,7 +19,7 @@ from swarm.errors import ChainRefused, InputError
 
 FILE = "chain.json"
 MAX_BYTES = 4_096
-NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor")
+NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery")
 
 # Chains whose money is real. The contracts are unaudited: nothing is sent there unless the user says so.
 VALUABLE = {
@@ -64,6 +64,8 @@ class Contracts(BaseModel):
     credit: Address
     beacon: Address
     anchor: Address
+    market: Address
+    delivery: Address
 
     @property
     def places(self) -> dict[str, bytes]:
@@ -99,7 +101,7 @@ class ChainLink(BaseModel):
         return type(self).model_validate(self.model_dump() | {"url": url})
 
     def compact(self) -> list[object]:
-        """For an invite: [address, chain id, contracts (140 bytes), since, embedded]."""
+        """For an invite: [address, chain id, contracts (20 bytes each), since, embedded]."""
         return [self.url, self.chain_id, self.contracts.packed, self.since, self.embedded]
 
     @classmethod

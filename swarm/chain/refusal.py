@@ -7,9 +7,10 @@ from typing import Any
 from swarm import keys
 from swarm.chain.abi import Abi, decode
 from swarm.chain.sentences import BUG, SENTENCES
-from swarm.chain.values import Phase, Verdict, amount
+from swarm.chain.values import JobPhase, Outcome, Phase, Verdict, amount
 from swarm.errors import ChainRefused
 
+_ENUMS = {"phase": Phase, "verdict": Verdict, "outcome": Outcome, "stage": JobPhase}
 _PANICS = {0x01: "an assertion", 0x11: "an overflow", 0x12: "a division by zero", 0x32: "an index out of range", 0x41: "too much memory"}
 
 
@@ -22,9 +23,10 @@ class _Shown:
     def __format__(self, form: str) -> str:
         if form == "credits":
             return amount(self.value)
-        if form in ("phase", "verdict"):
-            known = Phase if form == "phase" else Verdict
+        if (known := _ENUMS.get(form)) is not None:
             return known(self.value).name.lower() if self.value in list(known) else str(self.value)
+        if form == "name":
+            return self.value.rstrip(b"\0").decode("ascii", "replace")
         if isinstance(self.value, bytes):
             return keys.checksum(self.value) if len(self.value) == 20 else f"{self.value.hex()[:12]}…" if len(self.value) > 6 else self.value.hex()
         return str(self.value)[:80]

@@ -1,7 +1,7 @@
 """Every custom error of the contracts as a sentence, with the way out.
 
-A template's fields are the error's arguments by name: bytes are shortened, `:credits` shows wei of the token, `:phase`
-and `:verdict` the names of enums. A test demands a sentence for every error in the ABIs.
+A template's fields are the error's arguments by name: bytes are shortened, `:credits` shows wei of the token, `:phase`,
+`:stage`, `:verdict` and `:outcome` the names of enums, `:name` a short text in 32 bytes. A test demands a sentence for every error in the ABIs.
 """
 
 NOTHING = "nothing to do"
@@ -80,6 +80,44 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "ProofWrong": ("the entry is not in the final tally (it gives root {actual}, not {expected})", "compute the tally again from the log"),
     "AlreadyClaimed": ("the entry of operator {operator} for epoch {epoch} was carried out", NOTHING),
     "PotShort": ("the pot has {actual:credits} credits, {needed:credits} are owed", "claim again when others' slashes were carried out"),
+    # ComputeMarket and JobDelivery
+    "JobExists": ("job {job} was posted already", "a swarm carries one job; create another one"),
+    "JobUnknown": ("job {job} was not posted on this chain", "check --contracts: it must be the chain on which the job was posted"),
+    "JobPhaseWrong": ("the job is {actual:stage}, this needs it to be {needed:stage}", "`swarm job show` says what can be done now"),
+    "NotSubmitter": ("account {caller} did not submit job {job}", "this needs the submitter's key"),
+    "OfferOutOfBounds": ("the offer's {name:name} is {actual}, the limit is {limit}", "change the job's settings"),
+    "BriefTooLong": ("the job's brief has {actual} bytes, {limit} fit", "name fewer addresses"),
+    "BeaconForeign": ("the job's randomness is {actual}, only {expected} is allowed", "create its swarm with the randomness of this deployment"),
+    "MemberForeign": ("member {key} is not in the swarm of job {job}", "register, enter and stake there first"),
+    "StandingLost": ("the stake of member {key} stands good for nothing: too small, or paused for a missed duty", "stake more, or resume: `swarm stake show`"),
+    "ClassWrong": ("the member's determinism class is {actual}, the job's is {expected}", "only machines of the job's class can take part in it"),
+    "ClassLonely": ("{others} other operators could have audited this, {needed} are needed", "more members of this class have to stake in the job's swarm"),
+    "SubmitterExcluded": ("the submitter of job {job} does not count as one who holds its data", "two others have to seed it"),
+    "SolverExcluded": ("the solver of part {part} has no say about it", NOTHING),
+    "SeederKnown": ("operator {operator} seeds this job already", NOTHING),
+    "NotSeeder": ("operator {operator} does not seed job {job}", "seed it first: `swarm job verify`"),
+    "PartUnknown": ("there is no part {part}, the job has {parts}", "parts count from 0"),
+    "PartTaken": ("part {part} is being worked on by member {key}", "take another part, or wait until it is free"),
+    "PartFree": ("nobody works on part {part}", "claim it first"),
+    "PartComplete": ("all steps of part {part} are paid", NOTHING),
+    "PartIncomplete": ("part {part} is not complete", "a model can be delivered once all steps are accepted"),
+    "OperatorBusy": ("operator {operator} works on part {part} already", "one part at a time: finish it or give it back"),
+    "KeyWrong": ("the epoch is of member {actual}, the part is worked on by {expected}", NOTHING),
+    "RootWrong": ("the epoch starts at state {actual}, the part stands at {expected}", "adopt the part's state in the ledger and train on from there"),
+    "EpochOld": ("epoch {epoch} was paid, the next one is {next}", NOTHING),
+    "EpochLate": ("the epoch ends at chain time {ends}, the job at {deadline}", "only epochs that end before the deadline are paid"),
+    "NotClean": ("epoch {epoch} of member {key} is not closed clean ({outcome:outcome})", "open: the node tries again; else it brings nothing"),
+    "NotPlanted": ("epoch {epoch} of member {key} holds no planted fault that its auditors found ({outcome:outcome})", "open: the node tries again; else it brings nothing"),
+    "PlantsTooMany": ("{actual} planted steps were paid, {limit} are allowed so far", "one in sixteen accepted steps"),
+    "TooSoon": ("it is chain time {time}, this is possible from {from} on", WAIT),
+    "TooLate": ("it is chain time {time}, this was possible until {until}", "it is over"),
+    "ModelMissing": ("a delivery without a model", BUG),
+    "ModelDecided": ("the model of part {part} is attested or confirmed", NOTHING),
+    "DeliveriesUsed": ("a part can be delivered {limit} times", "the submitter can still confirm the last one"),
+    "NothingDelivered": ("no model of part {part} is delivered", "its solver has to deliver it first, and two seeders to attest it"),
+    "VoteTaken": ("operator {operator} has said this about part {part}", NOTHING),
+    "ScoreMismatch": ("the score revealed ({actual}) is not the one committed ({committed})", "the salt was lost or changed; the score cannot count"),
+    "EvaluationMismatch": ("this evaluation ({actual}) is not the one promised ({committed})", "open the file and the salt that the job was posted with"),
     # Credit
     "FaucetCallExceeded": ("{asked:credits} credits asked of the faucet, it gives {limit:credits} at once", "ask for less"),
     "FaucetAddressExceeded": ("that makes {total:credits} credits of the faucet, one address gets {limit:credits}", "earn or be sent more"),

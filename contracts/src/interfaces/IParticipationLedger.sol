@@ -88,6 +88,9 @@ interface IParticipationLedger {
     /// @notice Continues from the last accepted root of `other` (a member of the same swarm), or from the base root if `other` is zero.
     function adopt(bytes32 key, bytes32 other) external;
 
+    /// @notice Continues from `root`, whatever it is: who needs an unbroken chain compares `first` with what it accepted, as the market does.
+    function adoptRoot(bytes32 key, bytes32 root) external;
+
     /// @notice Adds the units of a commitment once the court has closed its case clean; otherwise records why not. Anyone may call it.
     function settle(Header calldata header) external;
 
