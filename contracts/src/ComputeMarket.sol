@@ -69,7 +69,7 @@ contract ComputeMarket is Wages {
         Record storage r = _records[job];
         Offer storage o = _offers[job];
         if (ledger.operatorOf(key) != msg.sender) revert NotOperator(key, msg.sender);
-        if (r.seeders < SEEDERS) revert JobPhaseWrong(Phase.Seeding, Phase.Working);
+        if (r.seeders < SEEDERS) revert JobPhaseWrong(JobPhase.Seeding, JobPhase.Working);
         if (block.timestamp >= r.deadline || r.cancelled) revert TooLate(block.timestamp, r.deadline);
         if (p.key != bytes32(0)) revert PartTaken(job, part, p.key);
         if (r.steps == o.steps) revert PartComplete(job, part);
@@ -112,7 +112,7 @@ contract ComputeMarket is Wages {
 
     /// @inheritdoc IComputeMarket
     function collect(bytes32 job, uint8 part) external {
-        if (!_records[job].settled) revert JobPhaseWrong(_phase(job), Phase.Settled);
+        if (!_records[job].settled) revert JobPhaseWrong(_phase(job), JobPhase.Settled);
         (bool attester, bool scorer) = delivery.isWinner(job, part, msg.sender);
         (uint256 attestation, uint256 score,) = _sharesOf(job, part);
         uint256 amount = (attester ? attestation : 0) + (scorer ? score : 0);
@@ -126,8 +126,8 @@ contract ComputeMarket is Wages {
     function cancel(bytes32 job) external {
         Record storage r = _liveRecord(job);
         _onlySubmitter(job);
-        Phase phase = _phase(job);
-        if (r.cancelled || phase > Phase.Working) revert JobPhaseWrong(phase, Phase.Working);
+        JobPhase phase = _phase(job);
+        if (r.cancelled || phase > JobPhase.Working) revert JobPhaseWrong(phase, JobPhase.Working);
         r.cancelled = true;
         r.deadline = uint64(Math.min(r.deadline, block.timestamp + 2 * uint256(r.epoch)));
         emit Cancelled(job, r.deadline);

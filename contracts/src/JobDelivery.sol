@@ -74,7 +74,7 @@ contract JobDelivery is IJobDelivery, Ballots {
     /// @inheritdoc IJobDelivery
     function openEvaluation(bytes32 job, bytes32 digest, bytes32 salt) external {
         _onlySubmitter(job);
-        _inPhase(job, IComputeMarket.Phase.Opening);
+        _inPhase(job, IComputeMarket.JobPhase.Opening);
         (bytes32 hash, bytes32 committed) = (keccak256(abi.encode(digest, salt)), market.offerOf(job).evaluation);
         if (hash != committed) revert EvaluationMismatch(hash, committed);
         _evaluations[job] = Evaluation(uint64(block.timestamp), digest);
@@ -83,7 +83,7 @@ contract JobDelivery is IJobDelivery, Ballots {
 
     /// @inheritdoc IJobDelivery
     function commitScore(bytes32 job, uint8 part, bytes32 key, bytes32 hash) external {
-        address operator = _scorer(job, part, key, IComputeMarket.Phase.Scoring);
+        address operator = _scorer(job, part, key, IComputeMarket.JobPhase.Scoring);
         Vote storage vote = _ballotOf(job, part, SCORE).votes[operator];
         if (vote.commitment != bytes32(0)) revert VoteTaken(job, part, operator);
         vote.commitment = hash;
@@ -92,7 +92,7 @@ contract JobDelivery is IJobDelivery, Ballots {
 
     /// @inheritdoc IJobDelivery
     function revealScore(bytes32 job, uint8 part, bytes32 key, uint32 score, bytes32 salt) external {
-        address operator = _scorer(job, part, key, IComputeMarket.Phase.Revealing);
+        address operator = _scorer(job, part, key, IComputeMarket.JobPhase.Revealing);
         Ballot storage ballot = _ballotOf(job, part, SCORE);
         if (ballot.votes[operator].cast) revert VoteTaken(job, part, operator);
         bytes32 hash = keccak256(abi.encode(operator, address(this), job, part, score, salt));
@@ -247,7 +247,7 @@ contract JobDelivery is IJobDelivery, Ballots {
         if (d.number == 0) revert NothingDelivered(job, part);
     }
 
-    function _scorer(bytes32 job, uint8 part, bytes32 key, IComputeMarket.Phase needed) private view returns (address) {
+    function _scorer(bytes32 job, uint8 part, bytes32 key, IComputeMarket.JobPhase needed) private view returns (address) {
         _inPhase(job, needed);
         if (_deliveredAt(job, part) == 0) revert NothingDelivered(job, part);
         return _seederOf(job, part, key);
@@ -272,8 +272,8 @@ contract JobDelivery is IJobDelivery, Ballots {
         return market.offerOf(job).openWindow;
     }
 
-    function _inPhase(bytes32 job, IComputeMarket.Phase needed) private view {
-        IComputeMarket.Phase phase = market.phaseOf(job);
+    function _inPhase(bytes32 job, IComputeMarket.JobPhase needed) private view {
+        IComputeMarket.JobPhase phase = market.phaseOf(job);
         if (phase != needed) revert JobPhaseWrong(uint8(phase), uint8(needed));
     }
 

@@ -36,7 +36,7 @@ interface IComputeMarket {
         bytes32 class; // determinism class of all solvers and of the seeders that open the job; 0: any, a weaker promise
     }
 
-    enum Phase {
+    enum JobPhase {
         Unknown,
         Seeding, // fewer than two seeders: no claims yet
         Working, // claims, accepted epochs, deliveries
@@ -51,7 +51,7 @@ interface IComputeMarket {
     struct Job {
         address submitter;
         address token;
-        Phase phase;
+        JobPhase phase;
         bool cancelled;
         uint8 seeders; // operators that count towards the two
         uint64 deadline; // the offer's, or earlier once cancelled
@@ -81,7 +81,7 @@ interface IComputeMarket {
 
     error JobExists(bytes32 job);
     error JobUnknown(bytes32 job);
-    error JobPhaseWrong(Phase actual, Phase needed);
+    error JobPhaseWrong(JobPhase actual, JobPhase needed);
     error NotSubmitter(bytes32 job, address caller);
     error NotAgent(bytes32 key, address caller);
     error NotOperator(bytes32 key, address caller);
@@ -175,7 +175,7 @@ interface IComputeMarket {
     function offerOf(bytes32 job) external view returns (Offer memory);
     function jobOf(bytes32 job) external view returns (Job memory);
     function partOf(bytes32 job, uint8 part) external view returns (Part memory);
-    function phaseOf(bytes32 job) external view returns (Phase);
+    function phaseOf(bytes32 job) external view returns (JobPhase);
     /// @notice Whether a part's steps are all accepted.
     function isComplete(bytes32 job, uint8 part) external view returns (bool);
     function isSettled(bytes32 job) external view returns (bool);

@@ -69,7 +69,7 @@ abstract contract Jobs is Escrow {
     function jobOf(bytes32 job) external view returns (Job memory j) {
         Record storage r = _records[job];
         j.phase = _phase(job);
-        if (j.phase == Phase.Unknown) return j;
+        if (j.phase == JobPhase.Unknown) return j;
         (j.submitter, j.token, j.cancelled, j.seeders) = (r.submitter, _tokens[job], r.cancelled, r.seeders);
         (j.deadline, j.ends) = (r.deadline, uint64(_endsAt(job)));
         (j.steps, j.plants, j.escrow) = (r.steps, r.plants, _escrows[job]);
@@ -82,7 +82,7 @@ abstract contract Jobs is Escrow {
     }
 
     /// @inheritdoc IComputeMarket
-    function phaseOf(bytes32 job) external view returns (Phase) {
+    function phaseOf(bytes32 job) external view returns (JobPhase) {
         return _phase(job);
     }
 
@@ -137,19 +137,19 @@ abstract contract Jobs is Escrow {
         return uint256(o.price) / o.parts / 50 + 1;
     }
 
-    function _phase(bytes32 job) internal view returns (Phase) {
+    function _phase(bytes32 job) internal view returns (JobPhase) {
         Record storage r = _records[job];
-        if (r.submitter == address(0)) return Phase.Unknown;
-        if (r.settled) return Phase.Settled;
+        if (r.submitter == address(0)) return JobPhase.Unknown;
+        if (r.settled) return JobPhase.Settled;
         uint256 window = _offers[job].openWindow;
         uint256 opened = delivery.openedAt(job);
         if (opened != 0) {
-            if (block.timestamp < opened + window) return Phase.Scoring;
-            return block.timestamp < opened + 2 * window ? Phase.Revealing : Phase.Over;
+            if (block.timestamp < opened + window) return JobPhase.Scoring;
+            return block.timestamp < opened + 2 * window ? JobPhase.Revealing : JobPhase.Over;
         }
         uint256 done = _doneAt(job);
-        if (block.timestamp < done) return r.seeders < SEEDERS ? Phase.Seeding : Phase.Working;
-        return _hasEvaluation(job) && block.timestamp < done + window ? Phase.Opening : Phase.Over;
+        if (block.timestamp < done) return r.seeders < SEEDERS ? JobPhase.Seeding : JobPhase.Working;
+        return _hasEvaluation(job) && block.timestamp < done + window ? JobPhase.Opening : JobPhase.Over;
     }
 
     function _endsAt(bytes32 job) internal view returns (uint256) {
@@ -208,7 +208,7 @@ abstract contract Jobs is Escrow {
     function _liveRecord(bytes32 job) internal view returns (Record storage r) {
         r = _records[job];
         if (r.submitter == address(0)) revert JobUnknown(job);
-        if (r.settled) revert JobPhaseWrong(Phase.Settled, Phase.Working);
+        if (r.settled) revert JobPhaseWrong(JobPhase.Settled, JobPhase.Working);
     }
 
     function _onlySubmitter(bytes32 job) internal view {
