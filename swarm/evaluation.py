@@ -1,4 +1,4 @@
-"""Greedy accuracy on held-out questions, and the constant answer it has to be compared with."""
+"""Greedy accuracy on held-out questions, the constant answer it has to be compared with, and the loss on held-out rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from swarm.groups import Group
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
+    from swarm.lessons import Lessons
+    from swarm.policy.model import Policy
     from swarm.tasks.task import Question
 
 
@@ -33,3 +35,13 @@ def accuracy(stages: Stages, questions: dict[str, list[Question]], progress: Cal
 def constants(stages: Stages, questions: dict[str, list[Question]]) -> dict[str, float]:
     """Accuracy by task of the best answer that is the same for every held-out question."""
     return {name: stages.mix.constant(rows) for name, rows in questions.items()}
+
+
+def loss(lessons: Lessons, policy: Policy, most: int) -> float:
+    """Mean negative log-likelihood, in nats, of the completion tokens of the first `most` held-out rows."""
+    from swarm.policy import sampler
+
+    rows = [lessons.tokens(row) for row in lessons.rows.heldout[:most]]
+    batch = lessons.recipe.sampling.rows
+    told = sampler.logprobs(policy.model, [row.prompt for row in rows], [row.completion for row in rows], pad=policy.pad, rows=batch)
+    return -sum(map(sum, told)) / sum(map(len, told))

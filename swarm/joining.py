@@ -1,4 +1,4 @@
-"""The recipe of a swarm that one comes to by an invite: from a file, from an earlier start, or fetched from members.
+"""The recipe of a swarm that one comes to by an invite: from a file, from an earlier start, or fetched from members; and then its rows.
 
 Fetching is a short child process without the operator key, since it parses what strangers send.
 """
@@ -9,16 +9,21 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from swarm import launch, names, settings
+from swarm import launch, names, settings, supply
 from swarm import recipe as recipes
 from swarm.errors import Refused, ResourceError
 from swarm.invite import Invite
 from swarm.recipe import MAX_BYTES, Recipe
 from swarm.runs import Run
 from swarm.supervisor import Child
+
+if TYPE_CHECKING:
+    from swarm.network import Network
+    from swarm.settings import NodeSettings
 
 TIMEOUT_S = 45.0
 FETCH_S = 150.0  # for the child process, which loads hivemind first
@@ -35,7 +40,8 @@ def recipe_of(run: Run, given: Invite, file: Path | None, say: Callable[[str], N
         found = recipes.from_bytes(run.recipe_path.read_bytes())
     else:
         say("fetching the recipe from members (loading hivemind first, 10 s)")
-        found = _fetched(run)
+        _fetch(run, "recipe")
+        found = recipes.from_bytes(run.recipe_path.read_bytes())
     if found.hash != given.recipe_hash:
         what = f"the recipe has hash {found.hash.hex()}, the invite names {given.recipe_hash.hex()}"
         raise Refused("recipe hash", what, "leave --recipe out to fetch the right one from members, or ask for a new invite")
@@ -45,7 +51,14 @@ def recipe_of(run: Run, given: Invite, file: Path | None, say: Callable[[str], N
     return found
 
 
-def _fetched(run: Run) -> Recipe:
+def rows_of(run: Run, recipe: Recipe, say: Callable[[str], None]) -> None:
+    """Have the rows of an admitted recipe in the run's folder, where it has rows. Raises ResourceError where no member hands them over."""
+    if not supply.is_there(run.recipe_path, recipe):
+        say(f"fetching the rows that the recipe names ({recipe.learn.data}) from members (loading hivemind first, 10 s)")
+        _fetch(run, "file with the recipe's rows")
+
+
+def _fetch(run: Run, what: str) -> None:
     child = Child(0, run.peer(0), launch.FETCH)
     child.start_if_due(time.monotonic())
     try:
@@ -53,14 +66,13 @@ def _fetched(run: Run) -> Recipe:
     finally:
         child.stop(time.monotonic() + 5)
     if not ending.done:
-        error = ResourceError(f"the recipe could not be fetched: {ending.cause}", "is the peer that gave the invite still on? Ask for a new one")
+        error = ResourceError(f"the {what} could not be fetched: {ending.cause}", "is the peer that gave the invite still on? Ask for a new one")
         error.exit_code = ending.code
         raise error
-    return recipes.from_bytes(run.recipe_path.read_bytes())
 
 
-def fetch_recipe(folder: Path) -> None:
-    """Fetch the recipe's bytes by digest into the file that `node.json` names. Raises NetworkError where no member has it."""
+def fetch(folder: Path) -> None:
+    """Fetch the recipe by digest into the file that `node.json` names; where it is there, its rows. Raises NetworkError where no member has them."""
     from swarm.network import Network, NetworkSettings
     from swarm.session import Session
 
@@ -69,9 +81,16 @@ def fetch_recipe(folder: Path) -> None:
     network = Network(Session.load(told.session), folder / "blobs", choice, None)
     network.start()
     try:
-        data = network.fetch(bytes.fromhex(told.recipe_blob), MAX_BYTES, timeout=TIMEOUT_S)
+        if told.recipe.exists():
+            supply.fetch(network, told.recipe, recipes.from_bytes(told.recipe.read_bytes()), TIMEOUT_S)
+        else:
+            _fetch_recipe(network, told)
     finally:
         network.close()
+
+
+def _fetch_recipe(network: Network, told: NodeSettings) -> None:
+    data = network.fetch(bytes.fromhex(told.recipe_blob), MAX_BYTES, timeout=TIMEOUT_S)
     if blake3(data).hexdigest() != told.recipe_blob:
         raise Refused("digest", "the recipe that a member sent is not the one the invite names", "ask for a new invite")
     part = told.recipe.with_suffix(".part")

@@ -18,12 +18,14 @@ def measure(folder: Path, questions: int | None = None) -> dict[str, Any]:
     from swarm.policy import model
     from swarm.stages import Stages
     from swarm.tasks.mix import Mix
+    from swarm.tasks.rows import beside
     from swarm.trainee import Trainee
 
     told = settings.load(folder)
     rules = recipe.from_bytes(told.recipe.read_bytes())
     torch.set_num_threads(told.threads)
-    with Mix(rules, allow_code=told.allow_code, trusted=told.trusted, folder=told.recipe_folder) as mix:
+    around = dict(allow_code=told.allow_code, trusted=told.trusted, folder=told.recipe_folder, rows=beside(told.recipe))
+    with Mix(rules, **around) as mix:
         trainee = Trainee(model.load(rules, told.cache, told.torch_device(), foreign=not told.trusted), rules, folder / "checkpoints")
         trainee.resume()
         stages = Stages(rules, trainee.policy, mix)

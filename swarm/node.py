@@ -2,8 +2,8 @@
 
 A round is: answer own questions, judge answers of others, answer again with the judgements received, and take one optimizer step
 on own and shared groups; recipes may add an averaging of weights. Each stage publishes its groups and uses what is fresh from others;
-nobody is waited for. State on disk is whole at the end of every round, and the blobs of a round that was cut off are used again, so the
-same command carries on.
+nobody is waited for. Where a recipe has rows (`learn.method = "sft"`) a round is one step on some of them, and nothing is sampled. State on
+disk is whole at the end of every round, and the blobs of a round that was cut off are used again, so the same command carries on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from swarm.errors import TaskError
 from swarm.groups import Group, Said, pack
 from swarm.learn.batch import Batch, Scored, select
 from swarm.learn.record import Source, digest_of
+from swarm.learn.rows_record import of_rows
+from swarm.lessons import Lessons
 from swarm.network.pool import Pool, Shared
 from swarm.stages import Stages
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from swarm.averaging import Averaging
     from swarm.epochseeds import EpochSeeds
     from swarm.journal import Journal
+    from swarm.learn.step import StepResult
     from swarm.limits import Governor
     from swarm.market.trading import Trading
     from swarm.metrics import Metrics
@@ -80,6 +83,8 @@ class Node:
         self.recipe = self.stages.recipe
         self.author = Author(self.stages, seeds.author(self.operator, self.me))
         self.totals = told.Totals.of(self.trainee.notes.get("totals", {}))
+        self.lessons = Lessons(self.stages) if self.recipe.learn.method == "sft" else None
+        self.studied = 0  # tokens of rows learned from since the process began
 
     def run(self, rounds: int, enough: Callable[[], bool] = lambda: False) -> None:
         """Play rounds until `rounds` are done, counting those of earlier starts, or until `enough()`."""
@@ -92,16 +97,23 @@ class Node:
         self.presence.begin()
         self.begin(this)
         self.hear()
+        if self.lessons is not None:
+            self.study(this, self.lessons)
+        else:
+            self.sample(this)
+            self.learn(this)
+        self.average(this)
+        self.keep(this)
+        return this
+
+    def sample(self, this: Round) -> None:
+        """The three stages in which rollouts are drawn, shared and scored."""
         self.stage(this, "answer", self.own_questions)
         self.hear()
         self.stage(this, "critique", self.answers_of_others)
         self.hear()
         self.stage(this, "resolve", self.criticised_answers)
         self.hear()
-        self.learn(this)
-        self.average(this)
-        self.keep(this)
-        return this
 
     def begin(self, this: Round) -> None:
         """Settle under which epoch seed the whole round is played (a round that was cut off keeps its own), and take down where it starts."""
@@ -229,11 +241,24 @@ class Node:
         groups = [self.stages.for_training(scored, self.me) for scored in batch.groups]
         result = self.trainee.step(groups, seeds.derive("step", self.stages.epoch_seed, self.me, this.number))
         self.trainee.round = this.number
-        if batch.groups and not result.applied:
-            self.presence.warn("the gradient was not finite", "no step was taken this round")
+        if batch.groups:
+            self.look_whether_applied(result)
         if self.scribe is not None:
             self.scribe.stepped(batch, result, lambda group: self.source(this, group), self.stages.epoch_seed)
         this.row |= told.learned(batch, result, self.pool.name_of, self.me)
+
+    def study(self, this: Round, lessons: Lessons) -> None:
+        """Where the recipe has rows: take one optimizer step on those that are drawn for this round."""
+        self.presence.enter("learn")
+        seed = self.stages.epoch_seed
+        rows = lessons.drawn(seed, seeds.author(self.operator, self.me), this.number)
+        self.governor.pause_if_needed("learn")
+        result = self.trainee.step_on_rows([lessons.tokens(row) for row in rows], seeds.derive("step", seed, self.me, this.number))
+        self.trainee.round, self.studied = this.number, self.studied + result.tokens
+        self.look_whether_applied(result)
+        if self.scribe is not None:
+            self.scribe.taught(of_rows(this.number, seed, lessons.rows.digest, rows), result)
+        this.row |= told.studied(len(rows), result)
 
     def average(self, this: Round) -> None:
         """In recipes that average, every few rounds: move towards the mean of the peers that average now."""
@@ -285,8 +310,8 @@ class Node:
             this.row["accuracy"] = accuracy = self.evaluate()
             self.presence.accuracy(self.presence.beat.accuracy_before, accuracy)
         self.presence.enter("save")
-        made = self.presence.round_row(this.started, self.author.tokens, this.dropped)
-        this.row = {"round": this.number, "reward": this.row["answer"]["reward"]} | this.row | made
+        made = self.presence.round_row(this.started, self.author.tokens + self.studied, this.dropped)
+        this.row = {"round": this.number, "reward": this.row.get("answer", {}).get("reward")} | this.row | made
         self.totals.add(this.row)
         self.pool.save(self.folder / "pool.msgpack")
         self.record(this)
@@ -332,6 +357,10 @@ class Node:
             return None
         blob, shelf, place = self.pool.source(shared)
         return Source(shared.author, shared.operator, group.stage, shared.round, digest_of(blob), shelf), place, [blob]
+
+    def look_whether_applied(self, result: StepResult) -> None:
+        if not result.applied:
+            self.presence.warn("the gradient was not finite", "no step was taken this round")
 
     def _critique_of(self, group: Group, answer: str) -> Draft:
         return self.draft("critique", group.asker, group.round, group.index, group.specialty, answer=answer, seed=group.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from swarm.trainee import Trainee
 
 BEFORE = "before.json"  # held-out accuracy of the start model, measured once
+LOSS_BEFORE = "loss.json"  # its loss on held-out rows, where the recipe has rows
 CLOSING = "its last epochs to be audited and closed"
 GRACE_S = 120.0  # how long a finished peer serves its blobs to others of its run that are not done
 
@@ -51,7 +52,8 @@ class Peer:
         """Evaluate, play all rounds, evaluate again, export, report; then serve until the others of this run are done."""
         node, presence = self.node, self.node.presence
         heldout = node.stages.mix.heldout(node.recipe.evaluate.questions)
-        before = self._before(heldout)
+        before = self._once(BEFORE, lambda: self._evaluate(heldout))
+        lost = self._once(LOSS_BEFORE, lambda: self._loss("before"))
         presence.beat.accuracy_constant = constant = evaluation.constants(node.stages, heldout)
         presence.accuracy(before, before)
         if not self.settings.alone:  # the comparison run spends all its processor seconds on learning
@@ -59,7 +61,7 @@ class Peer:
         node.run(self.settings.rounds, self._enough)
         after = self._evaluate(heldout) if node.trainee.round else before
         presence.accuracy(before, after)
-        found = Heldout(before=before, after=after, constant=constant)
+        found = Heldout(before=before, after=after, constant=constant, loss=lost | self._loss("after"))
         report = node.totals.result(presence.beat.name, node.trainee.round, found, presence.cpu_s)
         if not self.settings.alone:
             presence.state("waiting", "saving the model")
@@ -72,11 +74,18 @@ class Peer:
         limit = self.settings.cpu_s
         return limit is not None and self.node.presence.cpu_s >= limit
 
-    def _before(self, heldout: dict) -> dict[str, float]:
-        path = self.folder / BEFORE
+    def _once(self, name: str, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """What was measured at the first start of this peer."""
+        path = self.folder / name
         if not path.exists():
-            replace(path, json.dumps(self._evaluate(heldout)).encode())
+            replace(path, json.dumps(measure()).encode())
         return json.loads(path.read_bytes())
+
+    def _loss(self, when: str) -> dict[str, float]:
+        node = self.node
+        if node.lessons is None:
+            return {}
+        return {when: evaluation.loss(node.lessons, node.trainee.policy, node.recipe.evaluate.questions)}
 
     def _evaluate(self, heldout: dict) -> dict[str, float]:
         presence = self.node.presence
@@ -141,6 +150,8 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         if network is not None and rules.average.every:
             around["averaging"] = stack.enter_context(_averaging(session, chosen, rules, folder, network, presence, trainee.round))
         node = assemble(stages, trainee, folder, session.peer, session.operator, **around)
+        if node.lessons is not None:
+            node.lessons.check()
         proving = None
         if replayer is not None and network is not None:
             proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
@@ -164,8 +175,9 @@ def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:
 
 def _mix(rules: Recipe, chosen: NodeSettings, presence: Presence) -> Mix:
     from swarm.tasks.mix import Mix
+    from swarm.tasks.rows import beside
 
-    mix = Mix(rules, allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder)
+    mix = Mix(rules, allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder, rows=beside(chosen.recipe))
     mix.check()
     for note in mix.notes:
         presence.warn(note, "")
@@ -195,6 +207,7 @@ def _trainee(policy: Policy, rules: Recipe, folder: Path, presence: Presence) ->
 @contextlib.contextmanager
 def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path, presence: Presence) -> Iterator[Network]:
     from swarm.network import Network, NetworkSettings
+    from swarm.tasks.rows import beside
 
     presence.state("starting", "the network")
     own = {"boot": tuple(chosen.boot_addresses()), "max_upload": chosen.limits.max_upload or 0}
@@ -205,6 +218,8 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
     network.start()
     try:
         network.put(rules.canonical)
+        if rules.learn.method == "sft":
+            network.put(beside(chosen.recipe).read_bytes())
         yield network
     finally:
         network.close()

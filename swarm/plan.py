@@ -73,7 +73,7 @@ def estimate(recipe: Recipe, cores: float) -> Estimate:
     trained = _trained(recipe, model)
     size = 2 if recipe.model.dtype == "bfloat16" else 4
     length = _length(recipe)
-    rows = min(recipe.learn.microbatch, (recipe.sharing.own + recipe.sharing.foreign) * recipe.learn.group_size)
+    rows = min(recipe.learn.microbatch, _rows(recipe))
     activations = rows * length * 4 * (20 * model.hidden * model.layers + 3 * model.vocabulary)
     averager = AVERAGER + 24 * trained if recipe.average.every else 0  # its own, the mean's and a sent copy, each once in two processes
     replayer = REPLAYER + size * model.weights + 12 * trained if recipe.proof.profile != "none" else 0
@@ -118,14 +118,11 @@ def recipes_text(recipe: Recipe) -> str:
 
 
 def _plan(recipe: Recipe, choices: Choices, one: Estimate) -> str:
-    stages = f"answer {recipe.answer.questions} questions x {recipe.learn.group_size}"
-    stages += f", critique {recipe.critique.groups} groups, resolve {recipe.resolve.groups} groups" if recipe.critique.groups else ""
-    batch = f"train on {recipe.sharing.own} own + {recipe.sharing.foreign} shared groups ({recipe.sharing.join})"
     unknown = "unknown until the model is on this machine"
     rows = {
         "recipe hash": recipe.hash.hex(),
         "peers": f"{choices.peers} on {', '.join(choices.devices)}, {choices.threads} thread(s) each",
-        "a round": f"{stages}; {batch}",
+        "a round": _work(recipe),
         "rounds": f"{recipe.run.rounds}, held-out evaluation before and after ({recipe.evaluate.questions} questions a task)",
         "listening on": ", ".join(choices.network.listen),
         "memory": f"about {_gb(one.memory * choices.peers)} ({_gb(one.memory)} a peer)" if one.memory else unknown,
@@ -134,6 +131,16 @@ def _plan(recipe: Recipe, choices: Choices, one: Estimate) -> str:
     }
     lines = [f"{name + ':':<14}{value}" for name, value in rows.items()]
     return "\n".join(["# The plan (estimates are rough):", *lines, "nothing was started (--dry-run)"])
+
+
+def _work(recipe: Recipe) -> str:
+    """What a round does, in words."""
+    if recipe.learn.method == "sft":
+        return f"one step on {recipe.learn.batch} rows of {recipe.learn.data}"
+    stages = f"answer {recipe.answer.questions} questions x {recipe.learn.group_size}"
+    stages += f", critique {recipe.critique.groups} groups, resolve {recipe.resolve.groups} groups" if recipe.critique.groups else ""
+    batch = f"train on {recipe.sharing.own} own + {recipe.sharing.foreign} shared groups ({recipe.sharing.join})"
+    return f"{stages}; {batch}"
 
 
 def _trained(recipe: Recipe, model: Shape) -> int:
@@ -155,7 +162,9 @@ def _length(recipe: Recipe) -> int:
 
 
 def _stages(recipe: Recipe) -> list[tuple[int, int]]:
-    """Groups and longest completion of each stage."""
+    """Groups and longest completion of each stage; none where the recipe has rows."""
+    if recipe.learn.method == "sft":
+        return []
     return [
         (recipe.answer.questions, recipe.answer.max_tokens),
         (recipe.critique.groups, recipe.critique.max_tokens),
@@ -166,8 +175,7 @@ def _stages(recipe: Recipe) -> list[tuple[int, int]]:
 def _tokens(recipe: Recipe, length: int) -> tuple[int, int]:
     """Tokens that a round samples, and that its step trains on, at most."""
     group = recipe.learn.group_size
-    sampled = sum(groups * group * most for groups, most in _stages(recipe))
-    return sampled, (recipe.sharing.own + recipe.sharing.foreign) * group * length
+    return sum(groups * group * most for groups, most in _stages(recipe)), _rows(recipe) * length
 
 
 def _round_s(recipe: Recipe, model: Shape, trained: int, length: int, cores: float) -> float:
@@ -176,6 +184,12 @@ def _round_s(recipe: Recipe, model: Shape, trained: int, length: int, cores: flo
     steps = sum(math.ceil(groups * group / DECODE_ROWS) * most for groups, most in _stages(recipe))
     work = tokens * 2 * model.weights / GENERATE_FLOPS + trained_tokens * (4 * model.weights + 2 * trained) / TRAIN_FLOPS
     return work / cores + (steps * model.layers * LAYER_S + STEP_S) / min(1.0, cores)
+
+
+def _rows(recipe: Recipe) -> int:
+    """Rollouts or rows of a step."""
+    sharing, learn = recipe.sharing, recipe.learn
+    return learn.batch if learn.method == "sft" else (sharing.own + sharing.foreign) * learn.group_size
 
 
 def _gb(size: float) -> str:

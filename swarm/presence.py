@@ -119,7 +119,7 @@ class Presence:
         self._write_sometimes()
 
     def round_row(self, started: float, tokens: int, dropped: Counter[str]) -> dict[str, Any]:
-        """What the process can tell of a round that began at `started` (monotonic); `tokens` were sampled since the process began."""
+        """What the process can tell of a round that began at `started` (monotonic); `tokens` were sampled, or of rows, since the process began."""
         seconds, sampled = time.monotonic() - started, tokens - self._tokens
         self._tokens = tokens
         give_back_memory()
@@ -142,7 +142,7 @@ class Presence:
     def round_done(self, row: dict[str, Any], totals: Totals) -> None:
         """A round is saved."""
         beat = self.beat
-        beat.round, beat.reward, beat.loss, beat.tokens_per_s = row["round"], row["answer"]["reward"], row["learn"]["loss"], row["tokens_per_s"]
+        beat.round, beat.reward, beat.loss, beat.tokens_per_s = row["round"], row["reward"], row["learn"]["loss"], row["tokens_per_s"]
         beat.groups = GroupCounts(own=totals.own, used=totals.foreign, dropped=dict(totals.dropped))
         self._write()
 

@@ -49,6 +49,8 @@ from swarm.sections import (
 MAX_BYTES = 65_536
 KEPT = 60  # epochs for which a peer's commitments are remembered by those who audit it
 DAY_S = 86_400
+DATA = 32 * 2**20  # bytes of the file with a recipe's rows
+ROWS = "rows"  # the task that its held-out rows are
 TRAVEL_S = 3  # that a page takes from its host to everybody
 STANDS_S = 60 * DAY_S  # the longest that a judge's stake may have to stay for one market
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
@@ -61,7 +63,7 @@ class Recipe(Section):
     about: str = Field("", max_length=2000, description="One or two sentences for people.")
     seed: int = Field(0, ge=0, lt=2**63, description="Another seed is another swarm: other questions, other samples.")
     model: Model = Model()
-    tasks: list[AnyTask] = Field(min_length=1, max_length=64)
+    tasks: list[AnyTask] = Field([], max_length=64)
     sampling: Sampling = Sampling()
     answer: Answer = Answer()
     critique: Critique = Critique()
@@ -79,6 +81,10 @@ class Recipe(Section):
         names = [task.name for task in self.tasks]
         if len(set(names)) != len(names):
             raise ValueError("tasks: two tasks have the same name; names must differ")
+        if self.learn.method == "sft":
+            self._taught(names)
+        elif not names:
+            raise ValueError("`tasks` is missing: there is nothing to ask")
         if self.sharing.own + self.sharing.foreign < 1:
             raise ValueError("sharing.own + sharing.foreign is 0; at least one group must be trained")
         self._provable()
@@ -89,6 +95,15 @@ class Recipe(Section):
         if longest >= self.model.max_length:
             raise ValueError(f"max_tokens of a stage is {longest}; it must be below model.max_length = {self.model.max_length}")
         return self
+
+    def _taught(self, names: list[str]) -> None:
+        """Rows are learned from as they are: nobody answers, so there is nothing to share, to judge or to specialise in."""
+        if ROWS in names:
+            raise ValueError(f"tasks: `{ROWS}` is the name under which learn.data is evaluated; take another")
+        if self.judge.profile != "none" or any(task.judged for task in self.tasks):
+            raise ValueError("learn.method = sft makes no answers that could be judged: set judge.profile = none, and no task judged")
+        if self.sharing.specialists:
+            raise ValueError("sharing.specialists and learn.method = sft are both set; all peers draw from the same rows")
 
     def _provable(self) -> None:
         proof = self.proof
@@ -260,6 +275,7 @@ def _pin_files(data: dict[str, Any], folder: Path) -> None:
     import hashlib
 
     tasks = data.get("tasks")
+    _pin_rows(data.get("learn"), folder)
     for task in tasks if isinstance(tasks, list) else []:
         if not isinstance(task, dict) or not isinstance(task.get("source"), str):
             continue
@@ -275,6 +291,23 @@ def _pin_files(data: dict[str, Any], folder: Path) -> None:
         if task.setdefault("digest", digest) != digest:
             what = f"task {task.get('name')}: {file} has digest {digest}, the recipe says {task['digest']}"
             raise RecipeError(what, "get the right file, or remove the digest")
+
+
+def _pin_rows(learn: Any, folder: Path) -> None:
+    """Fill in `learn.data_digest`. A file that is not here is fetched by its digest, where the recipe says that."""
+    name = learn.get("data") if isinstance(learn, dict) else None
+    if not isinstance(name, str) or Path(name).name != name:  # the field's pattern refuses it
+        return
+    if not (folder / name).is_file():
+        if "data_digest" in learn:
+            return
+        raise RecipeError(f"learn.data: no file {folder / name}", "put it beside the recipe, or name its digest")
+    if (size := (folder / name).stat().st_size) > DATA:
+        raise RecipeError(f"learn.data: {folder / name} has {size} bytes; at most {DATA} are read", "use a part of it")
+    digest = blake3((folder / name).read_bytes()).hexdigest()
+    if learn.setdefault("data_digest", digest) != digest:
+        what = f"learn.data: {folder / name} has digest {digest}, the recipe says {learn['data_digest']}"
+        raise RecipeError(what, "get the right file, or remove the digest")
 
 
 def _sentence(error: ValidationError) -> str:

@@ -37,6 +37,7 @@ class Heldout(_Part):
     before: dict[str, float] = {}
     after: dict[str, float] = {}
     constant: dict[str, float] = {}
+    loss: dict[str, float] = Field({}, description="nats a token on held-out rows, before and after, where the recipe has rows")
 
 
 class Trained(_Part):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+OF_SFT = ("data", "data_digest", "batch")  # keys of [learn] that only rows need
+OF_GRPO = ("group_size", "loss", "scale_rewards", "epsilon", "epsilon_high", "beta", "offpolicy")  # and that only rollouts need
 SOURCES = r"base|smollm2|hub:[\w.-]+/[\w.-]+|path:.+"
 Scalar = bool | int | float | str
 # A finite JSON value for the configuration of a task from a library; depth is bounded by MAX_BYTES.
@@ -154,8 +156,12 @@ class Sharing(Section):
 
 
 class Learn(Section):
-    """One optimizer step of TRL's GRPOTrainer a round (GRPO: Shao et al. 2024, arXiv 2402.03300)."""
+    """One optimizer step a round: of TRL's GRPOTrainer (GRPO: Shao et al. 2024, arXiv 2402.03300), or of its SFTTrainer on given rows."""
 
+    method: Literal["grpo", "sft"] = Field("grpo", description="`grpo`: on rollouts and their rewards; `sft`: on rows of a file of yours (docs/proof.md).")
+    data: str | None = Field(None, max_length=120, pattern=r"^\w[\w.-]*\.jsonl$", description="For `sft`: the file with the rows, beside the recipe: prompt and completion, or messages.")
+    data_digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of that file; filled in when the recipe is read. Members hand the file over by it.")
+    batch: int = Field(32, ge=1, le=4096, description="For `sft`: rows of a step, drawn by epoch seed, peer and round.")
     group_size: int = Field(8, ge=2, le=256, description="G: rollouts of one question, the same in every stage.")
     lr: float = Field(1e-5, gt=0, le=1, description="Learning rate of AdamW.")
     warmup: int = Field(0, ge=0, le=100_000, description="Rounds over which the learning rate rises linearly from 0.")
@@ -168,7 +174,23 @@ class Learn(Section):
     epsilon_high: float = Field(0.28, gt=0, le=10, description="Upper clip of the ratio (DAPO, arXiv 2503.14476).")
     beta: float = Field(0.0, ge=0, le=10, description="Weight of the KL term against the start model; 0 loads no reference model.")
     offpolicy: Literal["none", "ratio"] = Field("none", description="Foreign groups: `none` treats them as own (the paper's); `ratio` weights by the author's log-probabilities.")
-    microbatch: int = Field(64, ge=1, le=65_536, description="Rollouts per forward pass; part of the result, since it changes the bits.")
+    microbatch: int = Field(64, ge=1, le=65_536, description="Rollouts or rows per forward pass; part of the result, since it changes the bits.")
+
+    @model_validator(mode="after")
+    def _rows(self) -> Learn:
+        other, unused = ("grpo", OF_GRPO) if self.method == "sft" else ("sft", OF_SFT)
+        given = [name for name in unused if getattr(self, name) != type(self).model_fields[name].default]
+        if given:
+            raise ValueError(f"learn.{given[0]} is set, and only learn.method = {other} uses it")
+        if self.method == "sft" and (self.data is None or self.data_digest is None):
+            raise ValueError("learn.method = sft needs its rows: learn.data, a .jsonl file, and learn.data_digest, its BLAKE3")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_hashed(self, fields: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Recipes of the other method are written, and so hashed, without what only this one has."""
+        said = fields(self)
+        return said if self.method == "sft" else {name: value for name, value in said.items() if name not in (*OF_SFT, "method")}
 
 
 class Average(Section):

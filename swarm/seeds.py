@@ -45,6 +45,11 @@ def sample_seed(
     return derive("sample", recipe_hash, epoch_seed, author, round, stage, index, sample)
 
 
+def rows_seed(recipe_hash: bytes, epoch_seed: bytes, author: bytes, round: int) -> bytes:
+    """Seed of the draw of rows that `author` learns from in `round`, where the recipe has rows."""
+    return derive("rows", recipe_hash, epoch_seed, author, round)
+
+
 def choice(epoch_seed: bytes, peer: bytes, round: int, purpose: str) -> random.Random:
     """Generator for choices a peer makes among candidates (design: H(epoch seed, peer, round))."""
     return random.Random(derive("choice", epoch_seed, peer, round, purpose))

@@ -56,6 +56,13 @@ def learned(batch: Batch, result: StepResult, name_of: Callable[[bytes], str], m
     }
 
 
+def studied(rows: int, result: StepResult) -> dict[str, Any]:
+    """What the optimizer step did on `rows` rows of the recipe."""
+    numbers = {key: _finite(getattr(result, key)) for key in ("loss", "grad_norm", "entropy")}
+    learned = {**numbers, "lr": result.lr, "tokens": result.tokens, "applied": result.applied}
+    return {"learn": learned, "trained": {"rows": rows, "groups": 0, "own": 0, "foreign": 0, "stage": {}, "author": {}}}
+
+
 def _finite(value: float) -> float | None:
     """To six places; None where it is no finite number, which JSON cannot say."""
     return round(value, 6) if math.isfinite(value) else None
@@ -87,13 +94,15 @@ class Totals:
     def add(self, row: dict[str, Any]) -> None:
         """Count one round's row."""
         self.steps += row["learn"]["applied"]
-        self.made += sum(row[name]["groups"] for name in ("answer", "critique", "resolve"))
+        self.made += sum(row[name]["groups"] for name in ("answer", "critique", "resolve") if name in row)
         self.own += row["trained"]["own"]
         self.foreign += row["trained"]["foreign"]
         self.dropped.update(row["dropped"])
         self.stage.update(row["trained"]["stage"])
         self.author.update(row["trained"]["author"])
         self.heard_two += row["round"] > SETTLED and row["heard"] >= 2
+        if "answer" not in row:  # a recipe with rows has no stages
+            return
         critique, resolve = row["critique"], row["resolve"]
         self.judged += critique["judged"]
         self.judged_right += critique["judged_right"]

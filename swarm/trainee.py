@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarm.learn import state, step
+from swarm.learn import sft, state, step
 from swarm.learn.root import state_root
 from swarm.recipe import Recipe
 
 if TYPE_CHECKING:
     import torch
 
+    from swarm.learn.sft import TrainRow
     from swarm.learn.step import StepResult, TrainGroup
     from swarm.policy.model import Policy
 
@@ -51,6 +52,14 @@ class Trainee:
             max_tokens=self.recipe.answer.max_tokens,
             reference=self._reference(),
         )
+        return self._taken(result)
+
+    def step_on_rows(self, rows: list[TrainRow], seed: bytes) -> StepResult:
+        """The same for a recipe with rows."""
+        around = dict(seed=int.from_bytes(seed[:8], "little"), pad=self.policy.pad, eos=self.policy.eos, steps_done=self.steps)
+        return self._taken(sft.step(self.policy.model, self.optimizer, rows, self.recipe.learn, **around))
+
+    def _taken(self, result: StepResult) -> StepResult:
         self.optimizer = result.optimizer_state
         self.steps += result.applied
         return result

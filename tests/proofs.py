@@ -27,16 +27,16 @@ MACHINE = b"\x0c" * 32
 SMALL = ["answer.questions=4", "critique.groups=2", "resolve.groups=2", "sharing.own=5", "sharing.foreign=3", "sharing.operator_share=0.5"]
 
 
-def parts(folder: Path, *overrides: str) -> tuple[Stages, Trainee]:
-    rules = recipe.load("local", [*SMALL, *overrides])
+def parts(folder: Path, *overrides: str, name: str = "local") -> tuple[Stages, Trainee]:
+    rules = recipe.load(name, [*(SMALL if name == "local" else []), *overrides])
     folder.mkdir(parents=True, exist_ok=True)
-    stages = Stages(rules, model.load(rules, folder, "cpu"), Mix(rules, trusted=True))
+    stages = Stages(rules, model.load(rules, folder, "cpu"), Mix(rules, trusted=True, rows=recipe.FOLDER / (rules.learn.data or "")))
     return stages, Trainee(stages.policy, rules, folder / "checkpoints")
 
 
-def a_recorded_node(folder: Path, number: int, *overrides: str, epoch_now=lambda: 0) -> tuple[Node, Session]:
+def a_recorded_node(folder: Path, number: int, *overrides: str, epoch_now=lambda: 0, name: str = "local") -> tuple[Node, Session]:
     """A node that records its steps; all of them fall into the epoch that `epoch_now` says."""
-    stages, trainee = parts(folder, *overrides)
+    stages, trainee = parts(folder, *overrides, name=name)
     trainee.resume()
     session = Identity.open_or_create_local(folder / "identity").session(SWARM, 86_400)
     node = assemble(stages, trainee, folder, session.peer, session.operator)

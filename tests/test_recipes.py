@@ -12,7 +12,7 @@ from swarm.errors import RecipeError
 
 DAY = 86_400
 
-NAMES = ["gsm8k", "local", "open-answers", "own-task", "reasoning-gym", "smollm2", "specialists"]
+NAMES = ["gsm8k", "local", "open-answers", "own-task", "reasoning-gym", "sft", "smollm2", "specialists"]
 
 
 @pytest.mark.parametrize("path", recipes.shipped(), ids=lambda path: path.stem)

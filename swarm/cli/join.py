@@ -90,6 +90,7 @@ def join(
     launch.prepare_fetch(run, choices, members[0])
     chosen = joining.recipe_of(run, given, recipe, typer.echo)
     admission.admit(chosen, allow_code, choices.recipe_folder, allow_hub)
+    joining.rows_of(run, chosen, typer.echo)
     if chosen.proof.profile != "none":
         chainhost.joined(run, chosen, given, choices)
     if rounds is not None:

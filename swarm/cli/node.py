@@ -30,14 +30,14 @@ def node(folder: Folder) -> None:
 
 
 def fetch(folder: Folder) -> None:
-    """Fetch the recipe of a swarm into the run folder. Started by `swarm join`.
+    """Fetch the recipe of a swarm into the run folder, or its rows. Started by `swarm join`.
 
     Example: `swarm fetch --folder .swarm/runs/joined-1/peer-0`
     """
     _obey_parent()
-    from swarm.joining import fetch_recipe
+    from swarm import joining
 
-    fetch_recipe(folder)
+    joining.fetch(folder)
 
 
 def measure(folder: Folder, questions: Annotated[int | None, typer.Option(help="Held-out questions per task.")] = None) -> None:

@@ -46,7 +46,7 @@ def run_to_the_end(
             if recipe.proof.profile != "none":
                 stack.enter_context(chainhost.hosted(run, recipe, choices, members, screen.say))
             views = Supervisor(children, tracker.watching(screen), choices.limits, run.folder).run()
-            compared = _compare(run, recipe, choices, views, screen) if alone and not recipe.has_judged else None
+            compared = _compare(run, recipe, choices, views, screen) if alone and not recipe.has_judged and recipe.learn.method == "grpo" else None
     finally:
         run.update(supervisor=None)
     _require_one(views)

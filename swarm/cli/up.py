@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from swarm import chainhost, doctor, launch, plan, recipe, runs
+from swarm import chainhost, doctor, launch, plan, recipe, runs, supply
 from swarm.cli import options as o
 from swarm.cli.running import run_to_the_end
 from swarm.launch import Choices
@@ -72,4 +72,5 @@ def up(
     doctor.require(chosen, choices)
     chainhost.require(chosen, choices)
     run, note = runs.for_recipe(chosen, run_dir, fresh)
+    supply.from_beside(run, chosen, choices.recipe_folder)
     run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain, report_to=report_to)

@@ -21,7 +21,9 @@ from blake3 import blake3
 from swarm import merkle
 from swarm.errors import Refused
 from swarm.keys import keccak
+from swarm.learn import rows_record
 from swarm.learn.batch import Batch
+from swarm.learn.rows_record import RowsRecord
 from swarm.recipe import Recipe
 from swarm.records import Shelf
 from swarm.seeds import STAGES
@@ -96,6 +98,8 @@ class BatchRecord:
 
 def max_bytes(recipe: Recipe) -> int:
     """Largest record under a recipe."""
+    if recipe.learn.method == "sft":
+        return rows_record.max_bytes(recipe.learn.batch)
     sharing, size = recipe.sharing, recipe.learn.group_size
     made = recipe.answer.questions + recipe.critique.groups + recipe.resolve.groups
     return 1024 + 160 * sharing.own + sharing.foreign * (Shelf.MAX_BYTES + 160) + (sharing.own + sharing.foreign) * (80 + 56 * size) + 64 * made
@@ -126,8 +130,10 @@ def of_batch(
     return BatchRecord(round, epoch_seed, tuple(own.items()), tuple(used), tuple(trained), left)
 
 
-def unpack(data: bytes, recipe: Recipe) -> BatchRecord:
-    """A foreign record. Raises Refused("oversize" | "malformed")."""
+def unpack(data: bytes, recipe: Recipe) -> BatchRecord | RowsRecord:
+    """A foreign record, of the kind that the recipe's method makes. Raises Refused("oversize" | "malformed")."""
+    if recipe.learn.method == "sft":
+        return rows_record.unpack(data, recipe.learn.batch)
     if len(data) > max_bytes(recipe):
         raise Refused("oversize", f"a batch record of {len(data)} bytes; at most {max_bytes(recipe)} are read")
     try:

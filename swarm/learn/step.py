@@ -99,8 +99,8 @@ def step(
         return StepResult(optimizer_state, applied=False)
     _check(groups, learn, model, reference)
     lr = learning_rate(learn, steps_done)
-    with _garbage_apart(), _no_trace(model), _no_trace(reference) if reference is not None else contextlib.nullcontext():
-        optimizer = _optimizer(model, optimizer_state, learn, lr)
+    with garbage_apart(), no_trace(model), no_trace(reference) if reference is not None else contextlib.nullcontext():
+        optimizer = adamw(model, optimizer_state, learn, lr)
         settings = {"seed": seed % 2**32, "pad": pad, "eos": eos, "temperature": temperature, "max_tokens": max_tokens}
         return _take(model, optimizer, groups, learn, reference, lr, settings)
 
@@ -160,7 +160,7 @@ def _check(groups: list[TrainGroup], learn: Learn, model: torch.nn.Module, refer
 
 
 @contextlib.contextmanager
-def _garbage_apart() -> Iterator[None]:
+def garbage_apart() -> Iterator[None]:
     """Collect what a step leaves behind, and only that.
 
     accelerate collects garbage at every start, which takes 0.2 s over all that was imported unless it is set aside; and a
@@ -175,7 +175,7 @@ def _garbage_apart() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_trace(model: torch.nn.Module) -> Iterator[None]:
+def no_trace(model: torch.nn.Module) -> Iterator[None]:
     """Undo everything a trainer does besides changing weights.
 
     TRL patches `forward` on the instance at every construction (they would pile up), transformers switches the cache
@@ -205,7 +205,7 @@ def _no_trace(model: torch.nn.Module) -> Iterator[None]:
         model.zero_grad(set_to_none=True)
 
 
-def _optimizer(model: torch.nn.Module, state: OptimizerState | None, learn: Learn, lr: float) -> torch.optim.AdamW:
+def adamw(model: torch.nn.Module, state: OptimizerState | None, learn: Learn, lr: float) -> torch.optim.AdamW:
     """Stock AdamW in its plainest variant (one tensor after another), so that a replay knows every operation."""
     import torch
 
@@ -222,6 +222,12 @@ def _optimizer(model: torch.nn.Module, state: OptimizerState | None, learn: Lear
     return optimizer
 
 
+def moments_of(optimizer: torch.optim.Optimizer, model: torch.nn.Module) -> OptimizerState:
+    """AdamW's state after a step; accelerate's wrapper hands the stock optimizer's through."""
+    state = optimizer.state
+    return {f"{moment}/{name}": state[tensor][moment] for name, tensor in trainable(model).items() for moment in MOMENTS}
+
+
 def _moment(state: OptimizerState, moment: str, name: str) -> torch.Tensor:
     try:
         return state[f"{moment}/{name}"]
@@ -230,11 +236,10 @@ def _moment(state: OptimizerState, moment: str, name: str) -> torch.Tensor:
 
 
 def _result(trainer: StepTrainer, model: torch.nn.Module, groups: list[TrainGroup], lr: float, loss: float) -> StepResult:
-    moments = trainer.optimizer.state  # accelerate's wrapper hands the stock optimizer's state through
     rewards = [reward for group in groups for reward in group.rewards if reward is not None]
     flat = [advantage for row in trainer.advantages for advantage in row]
     return StepResult(
-        optimizer_state={f"{moment}/{name}": moments[tensor][moment] for name, tensor in trainable(model).items() for moment in MOMENTS},
+        optimizer_state=moments_of(trainer.optimizer, model),
         applied=math.isfinite(trainer.norm),
         lr=lr,
         loss=loss,

@@ -1,7 +1,7 @@
 """TRL's GRPOTrainer, fed with rollouts and rewards that already exist, for exactly one optimizer step.
 
-This is the one module that touches TRL's experimental `rollout_func` and the insides of its trainer (written for trl
-1.16, transformers 5.23); `swarm.learn.step` is the way in. What is TRL's here: advantages, losses, clipping, KL, gradient
+This is the one module that touches TRL's experimental `rollout_func` and, with `one_step.py`, the insides of its trainer (written for
+trl 1.16, transformers 5.23); `swarm.learn.step` is the way in. What is TRL's here: advantages, losses, clipping, KL, gradient
 accumulation, LoRA, accelerate. What is replaced, and why:
 
 - the tokenizer, by one that knows two ids: rollouts arrive as ids and no text is needed to train on them;
@@ -13,47 +13,25 @@ accumulation, LoRA, accelerate. What is replaced, and why:
 
 from __future__ import annotations
 
-import functools
 import math
-import tempfile
-import warnings
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from swarm.learn.root import gradient_root
+from swarm.learn.one_step import Ids, OneStep, arguments, no_data, schedule
 from swarm.sections import Learn
 
 if TYPE_CHECKING:
     from swarm.learn.step import TrainGroup
 
-warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecated", category=FutureWarning)  # TRL asks, not we
-
 Rows = dict[str, torch.Tensor]
 
 
-class Ids(PreTrainedTokenizerBase):
-    """The least a trainer asks of a tokenizer: the padding id, an end id, and some text per completion (unused)."""
-
-    def __init__(self, pad: int, eos: int):  # the base class would build vocabularies; nothing here needs them
-        self.ids = {"pad_token_id": pad, "eos_token_id": eos, "pad_token": "<pad>"}
-
-    def __getattr__(self, name: str) -> Any:
-        if name.endswith(("_token", "_token_id")):
-            return self.__dict__["ids"].get(name)
-        raise AttributeError(name)
-
-    def batch_decode(self, sequences: list[list[int]], **_: Any) -> list[str]:
-        return [""] * len(sequences)
-
-
-class StepTrainer(GRPOTrainer):
+class StepTrainer(OneStep, GRPOTrainer):
     """A trainer for one step on `groups`. `lr` is in force as it is; `optimizer` carries the state."""
 
     def __init__(
@@ -74,16 +52,14 @@ class StepTrainer(GRPOTrainer):
         self.offpolicy = learn.offpolicy == "ratio" and any(group.logprobs is not None for group in groups)
         self.slices: list[Rows] = []
         self.seen: dict[str, float] = {}
-        self.norm = math.nan
-        self.gradient = bytes(32)
         slices = -(-len(groups) * learn.group_size // rows)
         super().__init__(
             model=model,
             reward_funcs=self.given_rewards,
             args=_arguments(model, learn, rows, slices, seed, temperature, max_tokens),
-            train_dataset=_no_data(),
+            train_dataset=no_data(prompt=""),
             processing_class=Ids(pad, min(eos)),
-            optimizers=(optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)),
+            optimizers=(optimizer, schedule(optimizer)),
         )
         self.remove_callback(PrinterCallback)
         self.rollout_func = self.given_rollouts  # set here, since the constructor warns that it is experimental
@@ -164,23 +140,6 @@ class StepTrainer(GRPOTrainer):
             return loss
         return loss * (rows * len(self.slices) / total)
 
-    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
-        """TRL's. Without a finite norm the gradients are thrown away, and AdamW then leaves weights and state alone."""
-        self.gradient = gradient_root({name: t.grad for name, t in model.named_parameters() if t.grad is not None})
-        norm = super()._clip_grad_norm(model)
-        self.norm = float(norm)
-        if not math.isfinite(self.norm):
-            model.zero_grad(set_to_none=True)
-        return norm
-
-    # what it reports
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        self.seen = {**logs, **{key: sum(values) / len(values) for key, values in self._metrics["train"].items() if values}}
-
-    def _send_telemetry(self) -> None:
-        """A peer tells nobody that it trains."""
-
 
 def _rows(group: TrainGroup) -> Iterator[tuple[list[int], float | None, list[bool], list[float] | None]]:
     """Ids, reward, marks of sampled tokens, author's log-probabilities, for each completion of a group."""
@@ -193,12 +152,8 @@ def _arguments(
     model: torch.nn.Module, learn: Learn, rows: int, slices: int, seed: int, temperature: float, max_tokens: int
 ) -> GRPOConfig:
     return GRPOConfig(
-        output_dir=tempfile.gettempdir(),  # must exist; nothing is written
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=slices,
+        **arguments(model, learn, rows, slices, seed),
         num_generations=learn.group_size,
-        max_steps=1,
-        max_grad_norm=learn.max_grad_norm,
         loss_type=learn.loss,
         scale_rewards=learn.scale_rewards,
         epsilon=learn.epsilon,
@@ -206,17 +161,8 @@ def _arguments(
         beta=0.0,  # see StepTrainer.follow
         temperature=temperature,
         max_completion_length=max_tokens,
-        seed=seed,
-        use_cpu=model.device.type == "cpu",
-        bf16=False,
-        activation_checkpointing=False,
         disable_dropout=True,
         shuffle_dataset=False,
-        remove_unused_columns=False,
-        logging_strategy="no",
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
     )
 
 
@@ -229,9 +175,3 @@ def _cut(batch: Rows, rows: torch.Tensor) -> Rows:
     for key in part.keys() & {"completion_ids", "completion_mask", "tool_mask", "author_logps", "ref_per_token_logps"}:
         part[key] = part[key][:, :completion]
     return part
-
-
-@functools.cache
-def _no_data() -> Dataset:
-    """TRL insists on a data set; the rollouts come from elsewhere."""
-    return Dataset.from_dict({"prompt": [""]})

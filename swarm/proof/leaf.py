@@ -36,12 +36,12 @@ class Leaf:
     time: int
     before: bytes  # state root
     batch: bytes  # BLAKE3 of the batch blob
-    rollouts: bytes  # root over the digests of all trained rollouts, in training order
-    rewards: bytes  # root over their rewards
+    rollouts: bytes  # root over the digests of all trained rollouts, in training order, or of rows
+    rewards: bytes  # root over their rewards; zeros for rows
     machine: bytes  # determinism class
     lr: int  # learning rate, bits of a float64
     sampled: int  # tokens of own rollouts
-    trained: int  # tokens trained on
+    trained: int  # tokens trained on; of rows prompts count too
     units: int  # work units: MFLOP by `swarm.proof.units`
     gradient: bytes
     after: bytes  # state root

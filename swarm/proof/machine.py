@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgpack
 from blake3 import blake3
 
+from swarm.learn.sft import TrainRow
 from swarm.learn.step import TrainGroup
 from swarm.seeds import derive
 
@@ -59,9 +60,13 @@ def probe(stages: Stages, trainee: Trainee) -> bytes:
     prompts = [[draw.randrange(vocabulary) for _ in range(PROMPT)] for _ in range(GROUPS)]
     noise = [[derive("probe", n, g) for g in range(size)] for n in range(GROUPS)]
     samples = sampler.generate(policy.model, prompts, noise, max_tokens=TOKENS, eos=set(), pad=policy.pad, rows=recipe.sampling.rows)
-    rewards = [float(i % 2) for i in range(size)]
-    groups = [TrainGroup(prompt, [list(s.ids) for s in row], rewards) for prompt, row in zip(prompts, samples, strict=True)]
-    result = trainee.step(groups, derive("probe step"))
+    if recipe.learn.method == "sft":
+        rows = [TrainRow(prompt, list(s.ids)) for prompt, row in zip(prompts, samples, strict=True) for s in row]
+        result = trainee.step_on_rows(rows, derive("probe step"))
+    else:
+        rewards = [float(i % 2) for i in range(size)]
+        groups = [TrainGroup(prompt, [list(s.ids) for s in row], rewards) for prompt, row in zip(prompts, samples, strict=True)]
+        result = trainee.step(groups, derive("probe step"))
     told = [[list(s.ids), list(s.logprobs)] for row in samples for s in row]
     return blake3(msgpack.packb([told, result.gradient, trainee.root])).digest()
 

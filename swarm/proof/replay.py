@@ -93,13 +93,21 @@ class Replayer:
         if leaf.units and leaf.epoch_seed not in usable_seeds:
             raise Fault("seed", f"round {leaf.round} was played under a seed that no epoch near {leaf.epoch} has")
         self.stages.epoch_seed = leaf.epoch_seed
+        result = self._again(leaf, record, blobs)
+        if self.trainee.root != leaf.after:
+            raise Fault("after", f"the state after round {leaf.round} differs")
+        return Replayed(result.gradient, time.process_time() - begun)
+
+    def _again(self, leaf: Leaf, record: BatchRecord, blobs: Blobs) -> StepResult:
+        """The round from its own rollouts to the optimizer step, compared with what is said of it."""
         own = self._own_groups(leaf, record, blobs)
         for stage, groups in own.items():
-            self._decode_again(leaf, operator, stage, groups, blobs(dict(record.own)[stage]))
-        scored = self._batch(leaf, record, own, blobs)
-        result = self._step(leaf, scored)
-        self._compare(leaf, record, own, result)
-        return Replayed(result.gradient, time.process_time() - begun)
+            self._decode_again(leaf, self._operator, stage, groups, blobs(dict(record.own)[stage]))
+        result = self._step(leaf, self._batch(leaf, record, own, blobs))
+        if result.advantages != [[advantage for _, _, advantage in trained.rollouts] for trained in record.trained]:
+            raise Fault("advantages", f"round {leaf.round} was trained with other advantages than were recorded")
+        self._require_counts(leaf, sum(len(rollout.ids) for groups in own.values() for group in groups for rollout in group.rollouts), result)
+        return result
 
     def advance(self, leaf: Leaf, blobs: Blobs) -> None:
         """Take the step of one's own leaf again without decoding, to reach the state after it. Raises Fault where it is not reached."""
@@ -275,20 +283,14 @@ class Replayer:
         self.trainee.round = leaf.round
         return result
 
-    def _compare(self, leaf: Leaf, record: BatchRecord, own: dict[str, list[Group]], result: StepResult) -> None:
-        """What the step gave against what the leaf says of it."""
-        advantages = [[advantage for _, _, advantage in trained.rollouts] for trained in record.trained]
-        if result.advantages != advantages:
-            raise Fault("advantages", f"round {leaf.round} was trained with other advantages than were recorded")
-        sampled = sum(len(rollout.ids) for groups in own.values() for group in groups for rollout in group.rollouts)
+    def _require_counts(self, leaf: Leaf, sampled: int, result: StepResult) -> None:
+        """Learning rate, token counts and work units are what the step gives."""
         counted = (leaves.bits(result.lr), sampled, result.tokens)
         if counted != (leaf.lr, leaf.sampled, leaf.trained):
             raise Fault("counts", f"round {leaf.round} has other token counts or another learning rate than were recorded")
         formula = units(*self._sizes, sampled, result.tokens)
         if leaf.units not in (0, formula):
             raise Fault("units", f"round {leaf.round} claims {leaf.units} work units, the formula gives {formula}")
-        if self.trainee.root != leaf.after:
-            raise Fault("after", f"the state after round {leaf.round} differs")
 
     def _unpack(self, blob: bytes, author: bytes) -> tuple[str, int, bytes, list[Group]]:
         try:

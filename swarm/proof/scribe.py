@@ -1,7 +1,7 @@
 """The scribe: follows one round of a node and writes its step record at the end.
 
 It takes down the state before the round, the blobs of each stage, where every trained group lies, and the state after; the
-recorder makes it durable. The node calls `begin`, `wrote`, `stepped`, `write`, in this order.
+recorder makes it durable. The node calls `begin`, `wrote`, `stepped` (or `taught` alone), `write`, in this order.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from swarm.groups import Group
 from swarm.learn import state
 from swarm.learn.record import BatchRecord, Source, digest_of, of_batch
+from swarm.learn.rows_record import RowsRecord
 from swarm.proof import leaf as leaves
 from swarm.proof.leaf import Leaf
 from swarm.proof.recorder import Recorder, Step
@@ -38,7 +39,7 @@ class _Round:
     held: list[list[Group]] = field(default_factory=list)  # keeps the groups alive, so that their ids stay theirs
     sampled: int = 0
     kept: list[bytes] = field(default_factory=list)  # digests of blobs that others will ask for, to audit this step
-    record: BatchRecord | None = None
+    record: BatchRecord | RowsRecord | None = None
     result: StepResult | None = None
 
 
@@ -85,6 +86,10 @@ class Scribe:
                 sources[id(scored.group)] = (origin, place)
         this.record = of_batch(this.number, epoch_seed, batch, result.advantages, this.own, this.places, sources)
         this.result = result
+
+    def taught(self, record: RowsRecord, result: StepResult) -> None:
+        """The optimizer step was taken on rows, in a recipe that has them: there are no stages then."""
+        self._now.record, self._now.result = record, result
 
     def write(self, paid: bool = True) -> Step:
         """Write the leaf of the round; the trainee is at the state after it. `paid`: whether its seed was fresh enough to earn units."""

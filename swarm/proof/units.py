@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def units(weights: int, trainable: int, sampled: int, trained: int) -> int:
-    """MFLOP of a round: `sampled` tokens drawn by a model of `weights`, `trained` tokens learned from with `trainable` of them."""
+    """MFLOP of a round: `sampled` tokens drawn by a model of `weights`, `trained` tokens learned from with `trainable` of them (of rows all
+    tokens, prompts too)."""
     return (2 * weights * sampled + (4 * weights + 2 * trainable) * trained) // 10**6
 
 

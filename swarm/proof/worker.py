@@ -121,18 +121,22 @@ def _replayer(folder: Path) -> Iterator[Replayer]:
     from swarm import recipe, settings
     from swarm.policy import model
     from swarm.proof.replay import Replayer
+    from swarm.proof.rows_replay import RowsReplayer
     from swarm.stages import Stages
     from swarm.tasks.mix import Mix
+    from swarm.tasks.rows import beside
     from swarm.trainee import Trainee
 
     chosen = settings.load(folder)
     rules = recipe.from_bytes(chosen.recipe.read_bytes())
     torch.set_num_threads(rules.proof.threads)
-    with Mix(rules, allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder) as mix:
+    around = dict(allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder, rows=beside(chosen.recipe))
+    with Mix(rules, **around) as mix:
         policy = model.load(rules, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
         trainee = Trainee(policy, rules, folder / "replays")
         trainee.remember_start()
-        yield Replayer(Stages(rules, policy, mix), trainee)
+        kind = RowsReplayer if rules.learn.method == "sft" else Replayer
+        yield kind(Stages(rules, policy, mix), trainee)
 
 
 @contextlib.contextmanager

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from swarm import seeds
 from swarm.errors import TaskError
-from swarm.recipe import Recipe
+from swarm.recipe import ROWS, Recipe
 from swarm.sections import AnyTask, BuiltinTask, DatasetTask, GymTask, PythonTask, VerifiersTask
 from swarm.tasks import task as tasks
 from swarm.tasks.builtin import Builtin
+from swarm.tasks.rows import open_rows
 from swarm.tasks.sandbox import Child, Sandbox
 from swarm.tasks.task import Question, Task
 
@@ -33,8 +34,12 @@ class Mix:
     Raises Refused("code" | "path") for what a foreign recipe may not name, TaskError for what cannot be opened.
     """
 
-    def __init__(self, recipe: Recipe, *, allow_code: str | None = None, trusted: bool = False, folder: Path | None = None):
+    def __init__(
+        self, recipe: Recipe, *, allow_code: str | None = None, trusted: bool = False, folder: Path | None = None, rows: Path | None = None
+    ):
+        """`rows` is the file with the recipe's rows, where it has any: a task of their own, which is only evaluated."""
         self.recipe = recipe
+        self.rows = open_rows(rows or Path(), recipe) if recipe.learn.method == "sft" else None
         self.notes: list[str] = []
         self.tasks: dict[str, Task] = {}
         self._weights = list(itertools.accumulate(task.weight for task in recipe.tasks))
@@ -49,6 +54,8 @@ class Mix:
         except BaseException:
             self.close()
             raise
+        if self.rows is not None:
+            self.tasks[ROWS] = self.rows
 
     def __enter__(self) -> Mix:
         return self
