@@ -60,7 +60,7 @@ def test_members_of_the_arena_can_fill_the_panels(arena):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("cheat", ["rewards", "lazy", "slander"])
+@pytest.mark.parametrize("cheat", ["rewards", "rows", "lazy", "slander"])
 def test_cheat_in_a_live_swarm(cheat, tmp_path, monkeypatch):
     from benchmarks.cheats import live
 

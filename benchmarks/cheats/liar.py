@@ -14,6 +14,23 @@ def rewards() -> None:
 
     honest = Stages.rewards
     Stages.rewards = lambda self, group, question: [1.0 - reward for reward in honest(self, group, question)]
+    _unrehearsed()
+
+
+def rows() -> None:
+    """A prover that learns from the first eight rows of the file again and again, and records those that were drawn."""
+    from swarm.lessons import Lessons
+
+    honest = Lessons.tokens
+    Lessons.tokens = lambda self, row: honest(self, self.rows.train[row.line % 8])
+    _unrehearsed()
+
+
+def _unrehearsed() -> None:
+    """A cheat does not look whether its own replayer, which is honest, agrees with it."""
+    from swarm.commitments import Commitments
+
+    Commitments._rehearsed = lambda self, number, now: True
 
 
 def lazy() -> None:
@@ -36,7 +53,7 @@ def slander() -> None:
     Desk.audit = audit
 
 
-WAYS: dict[str, Callable[[], None]] = {"rewards": rewards, "lazy": lazy, "slander": slander}
+WAYS: dict[str, Callable[[], None]] = {"rewards": rewards, "rows": rows, "lazy": lazy, "slander": slander}
 
 if __name__ == "__main__":
     from swarm.cli.node import node

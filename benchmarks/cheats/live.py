@@ -1,6 +1,6 @@
 """One cheat against a live local swarm: five real nodes with their own processes, chain, network and duties, of which one has one thing replaced.
 
-    python -m benchmarks.cheats --live rewards    (or lazy, slander; some ten minutes on two free cores)
+    python -m benchmarks.cheats --live rewards    (or rows, lazy, slander; some ten minutes on two free cores)
 
 The cheat is the first peer, who created the swarm and was invited by nobody: an inviter answers for whom he invited.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cheats.liar import WAYS
-from swarm import chainhost, launch, recipe, runs
+from swarm import chainhost, launch, recipe, runs, supply
 from swarm.chain import link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.logs import Scanner
@@ -64,9 +64,11 @@ def play(cheat: str, rounds: int = 40, peers: int = PEERS) -> Live:
         raise SystemExit(f"--live takes one of {', '.join(WAYS)}")
     with tempfile.TemporaryDirectory() as home:
         os.environ["SWARM_HOME"] = home
-        rules = recipe.load("local", [*QUICK, f"run.rounds={rounds}"])
-        choices = launch.Choices(peers=peers, recipe_folder=launch.folder_of("local"))
+        name = "sft" if cheat == "rows" else "local"
+        rules = recipe.load(name, [*QUICK, f"run.rounds={rounds}"])
+        choices = launch.Choices(peers=peers, recipe_folder=launch.folder_of(name))
         run, _ = runs.for_recipe(rules, None, fresh=True)
+        supply.from_beside(run, rules, choices.recipe_folder)
         members = launch.identities(run, choices)
         children = launch.prepare(run, rules, choices, members)
         paths = {"PYTHONPATH": os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))}
