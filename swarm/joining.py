@@ -72,7 +72,8 @@ def _fetch(run: Run, what: str) -> None:
 
 
 def fetch(folder: Path) -> None:
-    """Fetch the recipe by digest into the file that `node.json` names; where it is there, its rows. Raises NetworkError where no member has them."""
+    """Fetch the recipe by digest into the file that `node.json` names; where it is there and lacks its rows, those. Raises NetworkError where
+    no member has them."""
     from swarm.network import Network, NetworkSettings
     from swarm.session import Session
 
@@ -81,10 +82,11 @@ def fetch(folder: Path) -> None:
     network = Network(Session.load(told.session), folder / "blobs", choice, None)
     network.start()
     try:
-        if told.recipe.exists():
-            supply.fetch(network, told.recipe, recipes.from_bytes(told.recipe.read_bytes()), TIMEOUT_S)
-        else:
+        found = recipes.from_bytes(told.recipe.read_bytes()) if told.recipe.exists() else None
+        if found is None or supply.is_there(told.recipe, found):
             _fetch_recipe(network, told)
+        else:
+            supply.fetch(network, told.recipe, found, TIMEOUT_S)
     finally:
         network.close()
 

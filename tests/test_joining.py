@@ -1,17 +1,18 @@
-"""Fetching a swarm's recipe from a member, over a real network on loopback."""
+"""Fetching a swarm's recipe from a member, and its rows, over a real network on loopback."""
 
 from __future__ import annotations
 
 import pytest
-from networks import network, session, small_recipe, started
+from networks import network, session, started
 
-from swarm import joining
+from swarm import joining, supply
+from swarm import recipe as recipes
 from swarm.errors import NetworkError
 from swarm.settings import NetworkChoice, NodeSettings
 
 
-def test_a_recipe_is_fetched_from_a_member_by_digest(tmp_path, monkeypatch):
-    rules, joiner = small_recipe(), session(tmp_path / "joiner")
+def test_a_recipe_and_its_rows_are_fetched_from_a_member_by_digest(tmp_path, monkeypatch):
+    rules, joiner = recipes.load("sft"), session(tmp_path / "joiner")
     joiner.save(tmp_path / "session.bin")
     with started(network(tmp_path / "member")) as (member,):
         told = NodeSettings(
@@ -24,9 +25,13 @@ def test_a_recipe_is_fetched_from_a_member_by_digest(tmp_path, monkeypatch):
             cache=tmp_path,
         )
         told.save(tmp_path)
-        joining.fetch_recipe(tmp_path)
-        assert told.recipe.read_bytes() == rules.canonical
+        joining.fetch(tmp_path)
+        assert told.recipe.read_bytes() == rules.canonical and not supply.is_there(told.recipe, rules)
+        data = (recipes.FOLDER / rules.learn.data).read_bytes()
+        member.put(data)
+        joining.fetch(tmp_path)
+        assert supply.is_there(told.recipe, rules) and (tmp_path / "rows.jsonl").read_bytes() == data
         monkeypatch.setattr(joining, "TIMEOUT_S", 3.0)
         told.model_copy(update={"recipe_blob": "00" * 32}).save(tmp_path)
         with pytest.raises(NetworkError):
-            joining.fetch_recipe(tmp_path)
+            joining.fetch(tmp_path)

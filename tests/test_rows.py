@@ -9,6 +9,7 @@ from blake3 import blake3
 
 from swarm import recipe as recipes
 from swarm.errors import RecipeError, TaskError
+from swarm.jobs import files
 from swarm.tasks import rows
 from swarm.tasks.mix import Mix
 
@@ -53,6 +54,10 @@ def test_a_bad_row_is_refused_with_its_line(line, sentence):
 def test_the_shipped_rows_are_what_their_script_writes():
     written = subprocess.run([sys.executable, FILE.with_suffix(".py")], capture_output=True, check=True).stdout
     assert written == FILE.read_bytes()
+
+
+def test_a_job_serves_the_rows_of_its_recipe():
+    assert [(file.role, file.path, path) for file, path in files.served(recipes.load("sft"), recipes.FOLDER)] == [("data", "sums.jsonl", FILE)]
 
 
 def test_messages_are_rows_too():

@@ -21,7 +21,8 @@ LARGEST = 2**30  # bytes of one file: a blob is held in memory while it is sent
 def served(recipe: Recipe, folder: Path) -> list[tuple[File, Path]]:
     """The files to serve, and where they lie. `folder`: of the recipe. Raises InputError where a member could not get or check something."""
     _require_model(recipe)
-    found = []
+    rows = [recipe.learn.data] if recipe.learn.data is not None else []
+    found = [(_file("data", name, folder), folder / name) for name in rows]
     for task in recipe.tasks:
         if (named := _of_task(task)) is not None:
             role, source = named
