@@ -26,6 +26,7 @@ class RowsReplayer(Replayer):
     def __init__(self, stages: Stages, trainee: Trainee):
         super().__init__(stages, trainee)
         self.lessons = Lessons(stages)
+        self._known = {row.line: row for row in self.lessons.rows.train}
 
     def advance(self, leaf: Leaf, blobs: Blobs) -> None:
         """Take the step of one's own leaf again, to reach the state after it. Raises Fault where it is not reached."""
@@ -45,8 +46,7 @@ class RowsReplayer(Replayer):
 
     def _learn(self, leaf: Leaf, record: RowsRecord) -> StepResult:
         """The step on the rows that the record names."""
-        known = {row.line: row for row in self.lessons.rows.train}
-        rows = [known.get(line) for line, _ in record.rows]
+        rows = [self._known.get(line) for line, _ in record.rows]
         if [row and row.digest for row in rows] != [digest for _, digest in record.rows]:
             raise Fault("rows", f"round {leaf.round} names rows that the recipe's file does not have, or that are held out")
         result = self.trainee.step_on_rows([self.lessons.tokens(row) for row in rows], seeds.derive("step", leaf.epoch_seed, leaf.peer, leaf.round))
