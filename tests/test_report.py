@@ -140,7 +140,7 @@ def test_summary_json_has_the_documented_keys(finished):
     assert kept["recipe_hash"] == run.info.recipe_hash and kept["seed"] == 0 and kept["alone"]["heldout"]["after"] == {"addition": 0.6}
     first, second = kept["peers"]
     assert first["name"] == "amber-otter" and first["steps"] == 40
-    assert first["heldout"] == {"before": {"addition": 0.5}, "after": {"addition": 0.95}, "constant": {"addition": 0.02}}
+    assert first["heldout"] == {"before": {"addition": 0.5}, "after": {"addition": 0.95}, "constant": {"addition": 0.02}, "loss": {}}
     assert first["groups"] == {"own": 9, "used": 3, "dropped": {"stale": 2}}
     assert (first["resolve_gain"], first["critique_accuracy"], first["critique_constant"]) == (0.05, 0.8, 0.6)
     assert first["alone"] == {"addition": 0.6} and first["failed"] is None
