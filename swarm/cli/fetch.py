@@ -40,7 +40,7 @@ def fetch(
         place = (out or Path(f"model-{found.short}")).absolute()
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise InputError(f"{place} exists already, and is not an empty folder", "name a new one with --out")
-        card = fetching.facts(found, part, Names(book, found.id).name) if part < found.offer.parts else []
+        card = fetching.facts(found, part, Names(book).name) if part < found.offer.parts else []
         told = collect.collected(found, part, dialled, card, j.teller(json))
     fetching.finish(told, place)
     text = f"{place}: the model has the delivered digest, and its tensors are those of state {told.root.hex()[:16]}, where the audited epochs end"

@@ -77,7 +77,7 @@ def show(
         submission.serve(job, o.the_chain(rpc, contracts, "", i_accept_unaudited), network, identity, passphrase_file, ask_passphrase)
         return
     with looked_up(job, rpc, contracts, quiet=json) as (chain, book, found):
-        value, lines = details(found), ui.shown(found, Names(book, found.id), chain.head().time)
+        value, lines = details(found), ui.shown(found, Names(book), chain.head().time)
     typer.echo(codec.dumps(value, indent=1) if json else "\n".join(lines))
 
 

@@ -43,7 +43,7 @@ class Watch:
     def __init__(self, submission: Submission, book: Book, member: Identity, say: Say):
         self.submission, self.book, self.member, self.say = submission, book, member, say
         self.chain, self.id = book.chain, submission.id
-        self.names = Names(book, self.id)
+        self.names = Names(book)
         self._told = 0  # events of the job that were said
         self._checks: dict[bytes, Child] = {}  # of models that are being checked, by digest
         self._refused: set[bytes] = set()  # models that did not pass, and were said
@@ -198,17 +198,17 @@ class Watch:
 
 
 class Names:
-    """Two-word names of a job's members, from the ledger."""
+    """Two-word names of the members of all jobs, from the ledger."""
 
-    def __init__(self, book: Book, job: bytes):
-        self._scanner, self._job = Scanner(book.chain, ("ledger",)), job
+    def __init__(self, book: Book):
+        self._scanner = Scanner(book.chain, ("ledger",))
         self._known: dict[bytes, str] = {}
 
     def name(self, key: bytes) -> str:
         if key not in self._known:
             while new := self._scanner.scan().new:
                 for event in new:
-                    if event.name == "Entered" and event.values["swarm"] == self._job:
+                    if event.name == "Entered":
                         self._known[event.values["key"]] = name_of(event.values["operator"], event.values["peer"])
         return self._known.get(key, key.hex()[:12])
 
