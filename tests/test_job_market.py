@@ -1,0 +1,203 @@
+"""A job on a real chain, from the submitter's side: posted once whatever is interrupted, read from events, watched, cancelled."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import pytest
+from chains import CLASS, running
+from typer.testing import CliRunner
+
+from swarm import keys, recipe
+from swarm.chain.client import Chain
+from swarm.chain.logs import Scanner
+from swarm.chain.values import WEI, JobPhase, amount
+from swarm.cli import app
+from swarm.enrolment import Hello
+from swarm.errors import ChainRefused, InputError
+from swarm.identity import Identity
+from swarm.jobs import earning, guidance
+from swarm.jobs import offer as offers
+from swarm.jobs.book import Book, rows
+from swarm.jobs.brief import Estimate
+from swarm.jobs.earning import Machine
+from swarm.jobs.guidance import Work
+from swarm.jobs.offer import Offer, Wish
+from swarm.jobs.submit import Posting, Submission
+from swarm.jobs.watch import Watch
+from swarm.ui.web import jobs as web
+
+PEER = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
+HERE = f"/ip4/127.0.0.1/tcp/4001/p2p/{PEER}"
+HELLO = Hello(CLASS, keys.keccak(b"base"))
+RULES = recipe.load("local")
+WORK = Work.of(RULES, 1.0)
+quiet = lambda text: None  # noqa: E731
+
+
+class Killed(Exception):
+    """The process ended right after a transaction was mined."""
+
+
+class KilledChain(Chain):
+    """Ends the process after every transaction."""
+
+    sent = 0
+
+    def send(self, *args, **more):
+        receipt = super().send(*args, **more)
+        self.sent += 1
+        raise Killed(receipt)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("world")) as world, world.at_once():
+        yield world
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def member(world, home):
+    made = Identity.create(home / "identities" / "submitter-0", None, unencrypted=True)
+    world.anvil.fund(made.address, 10 * WEI)
+    return made
+
+
+def begun(budget=10 * WEI, **wish):
+    asked = Wish(budget, 3600, **wish)
+    rules, _ = offers.fitted(RULES, asked, WORK)
+    mine = Submission.begin(rules, Posting(Offer.of(rules, asked), (), Estimate(WORK.sampled, WORK.trained, 10**9, 10**9)))
+    mine.decide(HELLO, any_class=False)
+    return mine
+
+
+def posted(world, member, **wish):
+    mine = begun(**wish)
+    mine.bind(world.chain)
+    mine.create(world.chain, member, HELLO, quiet)
+    mine.post(world.chain, member, [HERE], quiet)
+    return mine
+
+
+def test_a_submission_that_is_killed_after_every_transaction_posts_and_pays_once(world, home, member):
+    chain, mine = KilledChain(world.link, 5.0), begun()
+    for _ in range(20):
+        mine.run.unlock()
+        mine = Submission.find(recipe=mine.recipe)  # as the same command does
+        try:
+            mine.create(chain, member, HELLO, quiet)
+            mine.post(chain, member, [HERE], quiet)
+            break
+        except Killed:
+            continue
+    assert chain.sent == 4  # the swarm, the faucet, the allowance, the offer
+    made = [event for event in Scanner(world.chain, ("market",)).scan().new if event.name == "Posted" and event.values["job"] == mine.id]
+    cost = made[0].values["cost"]
+    assert len(made) == 1 and world.chain.read("market", "jobOf", mine.id).escrow == cost
+    assert world.chain.read("credit", "balanceOf", member.address) == 0 and world.chain.read("credit", "taken", member.address) == cost
+
+
+def test_the_contract_takes_what_was_shown_and_the_swarm_has_the_terms_of_its_recipe(world, home, member):
+    for wish in ({}, dict(solvers=2), dict(solvers=2, split=True, segments=3), dict(target=0.5, evaluation=keys.keccak(b"hidden"))):
+        mine = posted(world, member, **wish)
+        costs = mine.posting.offer.costs(mine.recipe)
+        assert world.chain.read("market", "jobOf", mine.id).escrow == costs.total <= 10 * WEI
+        job = Book(world.chain).job(mine.short)
+        terms = job.swarm.terms
+        assert not terms.faucet and terms.token == job.state.token and terms.segments == mine.recipe.proof.drawn
+        assert job.swarm.record().recipe == mine.recipe.hash and job.swarm.base == HELLO.base
+        assert getattr(job.offer, "class") == CLASS
+
+
+def test_a_submission_stays_on_its_chain(world, home, member):
+    mine = begun()
+    mine.bind(world.chain)
+    other = SimpleNamespace(link=world.link.model_copy(update={"chain_id": 7}))
+    with pytest.raises(InputError, match="was begun on another chain than 7"):
+        mine.bind(other)
+
+
+def test_the_book_tells_jobs_by_the_chain_and_survives_a_hostile_brief(world, home, member):
+    mine = posted(world, member)
+    job = Book(world.chain).job(mine.short)
+    found = next(row for row in rows(world.chain) if row["job"] == mine.id.hex())
+    assert (found["phase"], found["open"], found["seeders"], found["steps"]) == ("seeding", True, 0, 40)
+    assert found["price"] == amount(mine.posting.offer.price) and found["name"] == "local"
+    assert job.brief.recipe.hex() == mine.run.info.recipe_blob and job.brief.addresses == (HERE,)
+    with pytest.raises(InputError, match="there is no job 'nobody'"):
+        Book(world.chain).job("nobody")
+    hostile = begun(budget=9 * WEI)
+    hostile.create(world.chain, member, HELLO, quiet)
+    offer = hostile.posting.offer.at(world.chain.head().time)
+    world.chain.send(member.secret, "credit", "faucet", 10 * WEI)
+    world.chain.send(member.secret, "credit", "approve", world.chain.address("market"), 10 * WEI)
+    world.chain.send(member.secret, "market", "post", hostile.id, offer, b"\x91" * 100)
+    job = Book(world.chain).job(hostile.short)
+    assert job.brief is None and job.name == "(no brief)" and "does not parse" in job.why
+    assert any(row["job"] == hostile.id.hex() for row in rows(world.chain))
+    (home / "run" / "chain").mkdir(parents=True)
+    world.link.save(home / "run" / "chain")
+    shown = {row.id: row for row in web.rows(SimpleNamespace(folder=home / "run"))}
+    assert shown[mine.short].progress == "0 of 40 steps" and shown[hostile.short].what.startswith("(no brief): the brief does not parse")
+
+
+def test_guidance_and_chances_come_from_the_open_jobs(world, home, member):
+    mine = posted(world, member, budget=20 * WEI)
+    book = Book(world.chain)
+    found = guidance.guidance(world.chain, book)
+    offered = mine.posting.offer.price * 10**6 // (40 * WORK.mflop)
+    assert not found.paid and offered in found.offered
+    now = world.chain.head().time
+    chances = [each for each in earning.chances(book.jobs(), Machine(2**34, 1.0), now) if each.job == mine.short]
+    assert {each.role for each in chances} == {"solver", "verifier"} and not any(each.why for each in chances)
+    assert next(each for each in chances if each.role == "solver").pays == mine.posting.offer.price
+    assert all(each.why == "too little memory" for each in earning.chances(book.jobs(), Machine(10**6, 1.0), now) if each.job == mine.short)
+
+
+def test_what_happens_to_a_job_is_said_and_cancelling_pays_back(world, home, member, monkeypatch):
+    mine, said = posted(world, member), []
+    monkeypatch.setattr(mine, "tend", lambda: None)  # no seeder process here
+    swarm = Book(world.chain).job(mine.short).swarm
+    members = [world.member(swarm, mine.posting.offer.solverStake) for _ in range(3)]
+    for each in members[:2]:
+        world.chain.send(each.session, "market", "seed", mine.id, each.key)
+    solver, bond = members[2], world.chain.read("market", "bondOf", mine.posting.offer.at(0))
+    world.chain.send(solver.secret, "credit", "faucet", bond)
+    world.chain.send(solver.secret, "credit", "approve", world.chain.address("market"), bond)
+    world.chain.send(solver.secret, "market", "claim", mine.id, 0, solver.key)
+    watch = Watch(mine, Book(world.chain), member, said.append)
+    watch.turn(0.0)
+    assert said[0].startswith("seeds 1 of 2: ") and said[1].startswith("seeds 2 of 2: ") and "can be claimed" in said[2]
+    assert said[3].startswith("claimed by ") and said[3].endswith(", from the base") and watch.is_open()
+    assert Book(world.chain).job(mine.short).phase == JobPhase.WORKING and not Book(world.chain).job(mine.short).open
+    world.chain.send(solver.session, "market", "quit", mine.id, 0)
+    world.chain.send(member.secret, "market", "cancel", mine.id)
+    watch.turn(10.0)
+    assert "given back by" in said[4] and "settled" in said[-1] and watch.over()
+    assert world.chain.read("market", "due", world.chain.places["credit"], member.address) == 0  # it has taken it out
+    assert world.chain.read("credit", "balanceOf", member.address) == mine.posting.offer.costs(mine.recipe).total
+
+
+def test_verbs_refuse_who_is_not_the_submitter(world, home, member, monkeypatch):
+    mine = posted(world, member)
+    file = str(world.link.save(home / "contracts.json"))
+    run = lambda *words: CliRunner().invoke(app, ["job", *words, "--contracts", file])  # noqa: E731
+    listed = run("list")
+    assert listed.exit_code == 0 and mine.short in listed.output
+    assert "0 of 40 steps accepted" in run("show", mine.short).output
+    early = run("confirm", mine.short)
+    assert isinstance(early.exception, ChainRefused)
+    monkeypatch.setenv("SWARM_HOME", str(home / "elsewhere"))
+    os.makedirs(home / "elsewhere" / "identities")
+    other = run("cancel", mine.short)
+    assert "whose key is not on this machine" in str(other.exception)
+    undelivered = run("fetch", mine.short, "--out", str(home / "model"))
+    assert "is not delivered: 0 of 40 steps" in str(undelivered.exception)
+    assert "the market owes you nothing now" in run("withdraw").output
