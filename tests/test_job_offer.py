@@ -97,22 +97,21 @@ def test_guidance_goes_by_what_was_paid_before_what_is_offered():
     assert FREE.price(WORK.tflop(40)) > FREE.floor(WORK.tflop(40)) > 0
 
 
-def test_files_that_members_could_not_get_or_check_are_refused(tmp_path):
-    (tmp_path / "sums.jsonl").write_text('{"question": "1+1", "answer": "2"}\n')
-    model, task = f'[model]\ndigest = "{"0" * 64}"\n', '[[tasks]]\nname = "sums"\nkind = "dataset"\nsource = "path:sums.jsonl"\n'
-    (tmp_path / "job.toml").write_text(f'name = "own"\n{model}{task}')
-    found = files.served(recipe.load(tmp_path / "job.toml"), tmp_path)
-    assert [(file.role, file.path, file.size) for file, _ in found] == [("data", "sums.jsonl", 35)]
-    for overrides, words in (
-        (["tasks.0.source=org/data"], "neither commit nor digest"),
-        (["model.source=path:/tmp/x"], "which nobody else has"),
-        (["tasks.0.kind=verifiers", "tasks.0.source=gsm8k"], "verifiers package"),
+def test_files_that_members_could_not_get_or_check_are_refused():
+    rows = recipe.load("sft")
+    [(file, _)] = files.served(rows, recipe.FOLDER)
+    assert (file.role, file.path, file.digest.hex()) == ("data", "sums.jsonl", rows.learn.data_digest)
+    assert files.served(RULES, recipe.FOLDER) == []
+    table = {"name": "sums", "kind": "dataset", "digest": "0" * 64, "source": "path:sums.jsonl"}
+    for changes, words in (
+        ({"tasks": [table]}, "nobody opens a stranger's tables"),
+        ({"tasks": [table | {"source": "org/data", "digest": None}]}, "neither commit nor digest"),
+        ({"tasks": [{"name": "own", "kind": "verifiers", "source": "gsm8k"}]}, "verifiers package"),
+        ({"model": {"source": "path:/tmp/x"}}, "which nobody else has"),
+        ({"model": {"digest": None}}, "model.digest is missing"),
     ):
         with pytest.raises(InputError, match=words):
-            files.served(recipe.load(tmp_path / "job.toml", overrides), tmp_path)
-    bare = RULES.model_copy(update={"model": RULES.model.model_copy(update={"digest": None})})
-    with pytest.raises(InputError, match="model.digest is missing"):
-        files.served(bare, tmp_path)
+            files.served(recipe.parse(RULES.model_dump(mode="json") | changes), recipe.FOLDER)
 
 
 def test_a_brief_comes_back_as_it_was_posted():

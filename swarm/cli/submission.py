@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarm import addresses, launch, recipe, runs, stake
+from swarm import addresses, launch, recipe, stake
 from swarm.chain.values import amount
 from swarm.cli import job as j
 from swarm.cli import options as o
@@ -62,6 +62,7 @@ class Draft:
     guidance: Guidance
     costs: Costs
     files: tuple[Any, ...]
+    folder: Path
     salt: bytes
     evaluation: Path | None
 
@@ -95,7 +96,7 @@ class Draft:
         from swarm.jobs.submit import Posting
 
         estimate = Estimate(self.work.sampled, self.work.trained, self.work.memory, self.work.disk)
-        return Posting(self.offer, self.files, estimate, self.salt, self.evaluation and self.evaluation.absolute())
+        return Posting(self.offer, self.files, estimate, self.folder, self.salt, self.evaluation and self.evaluation.absolute())
 
 
 def submit(
@@ -217,7 +218,7 @@ def drafted(chosen: Recipe, wish: Wish, folder: Path, chain: Chain, salt: bytes,
     guidance = guides.guidance(chain, Book(chain))
     offers.check(offer, fitted, guess, guidance, wish.budget)
     gas = sum(guides.POST_GAS.values()) * int(chain.rpc.call("eth_gasPrice"), 16)
-    return Draft(fitted, told, guess, offer, guidance, offer.costs(fitted, gas), found, salt, evaluation)
+    return Draft(fitted, told, guess, offer, guidance, offer.costs(fitted, gas), found, folder, salt, evaluation)
 
 
 def seconds(text: str) -> int:
@@ -258,5 +259,5 @@ def _begun(draft: Draft, fresh: bool, chain: Chain, say: Callable[[str], None]) 
 
 
 def _choices(chain: Chain, network: NetworkChoice, choice: ChainChoice, identity: str, file: Path | None, ask: bool) -> Choices:
-    choices = Choices(network=network, chain=choice, recipe_folder=runs.home())
+    choices = Choices(network=network, chain=choice)
     return o.as_identity(choices, identity or None, file, ask, False, local=chain.link.embedded)

@@ -49,7 +49,8 @@ def _of_task(task: AnyTask) -> tuple[str, str] | None:
     if not isinstance(task, DatasetTask):
         return None
     if task.source.startswith("path:"):
-        return "data", task.source.removeprefix("path:")
+        what = f"task {task.name} reads a file of this machine ({task.source}), and nobody opens a stranger's tables for a task"
+        raise InputError(what, "learn from its rows instead (learn.method = sft, learn.data), or put it on the hub with a commit")
     if task.revision is None and task.digest is None:
         what = f"task {task.name}: the data set {task.source} has neither commit nor digest, so nobody could check that it is the same"
         raise InputError(what, f"pin it: tasks.N.revision=COMMIT for {task.source}")

@@ -20,7 +20,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from swarm import addresses, disk, enrolment, heartbeat, keys, launch, runs
+from swarm import addresses, disk, enrolment, heartbeat, keys, launch, runs, supply
 from swarm.chain import check, link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import JobPhase, amount
@@ -54,13 +54,15 @@ class Posting:
     offer: Offer
     files: tuple[tuple[File, Path], ...]
     estimate: Estimate
+    folder: Path = Path()  # where the recipe's local files lie
     salt: bytes = bytes(32)
     evaluation: Path | None = None
 
     def write(self, folder: Path) -> None:
         offer = {name: _out(value) for name, value in asdict(self.offer).items()}
         files = [[file.role, file.path, file.digest.hex(), file.size, str(path)] for file, path in self.files]
-        value = {"offer": offer, "files": files, "estimate": asdict(self.estimate), "salt": self.salt.hex(), "evaluation": self.evaluation}
+        value = {"offer": offer, "files": files, "estimate": asdict(self.estimate), "salt": self.salt.hex()}
+        value |= {"evaluation": self.evaluation, "folder": self.folder}
         disk.replace(folder / POSTING, json.dumps(value, default=str).encode())
         os.chmod(folder / POSTING, 0o600)  # the salt hides the evaluation
 
@@ -72,7 +74,7 @@ class Posting:
             offer = {name: bytes.fromhex(said) if name in ("evaluation", "machine") else said for name, said in value["offer"].items()}
             files = tuple((File(role, path, bytes.fromhex(digest), size), Path(where)) for role, path, digest, size, where in value["files"])
             evaluation = Path(value["evaluation"]) if value["evaluation"] else None
-            return cls(Offer(**offer), files, Estimate(**value["estimate"]), bytes.fromhex(value["salt"]), evaluation)
+            return cls(Offer(**offer), files, Estimate(**value["estimate"]), Path(value["folder"]), bytes.fromhex(value["salt"]), evaluation)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StateError(f"{folder / POSTING} is damaged ({type(error).__name__})", "begin another submission with --fresh") from None
 
@@ -166,7 +168,8 @@ class Submission:
 
     def prepare(self, choices: Choices, member: Identity) -> None:
         """Write what the seeder and the replayer read."""
-        launch.prepare_fetch(self.run, choices, member)
+        launch.prepare_fetch(self.run, replace(choices, recipe_folder=self.posting.folder), member)
+        supply.from_beside(self.run, self.recipe, self.posting.folder)
         self.serve([path for _, path in self.posting.files])
 
     def serve(self, paths: list[Path]) -> None:
