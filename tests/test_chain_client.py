@@ -198,7 +198,7 @@ def test_one_changed_byte_of_code_is_found(world):
 def test_wiring_to_a_second_set_is_found(world):
     other = deploy.deploy(world.anvil.rpc, world.account(100), embedded=True)
     assert Chain(other).check()
-    for role in ("registry", "ledger", "vault", "court", "beacon", "anchor"):
+    for role in ("registry", "ledger", "vault", "court", "beacon", "anchor", "pioneer", "distributor"):
         with pytest.raises(ChainRefused, match="wired to other contracts"):
             Chain(elsewhere(world.link, **{role: getattr(other.contracts, role)})).check()
 

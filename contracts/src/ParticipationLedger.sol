@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {IAuditCourt} from "./interfaces/IAuditCourt.sol";
 import {IParticipationLedger} from "./interfaces/IParticipationLedger.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
@@ -14,12 +15,12 @@ import {Entries, Entry, Slot, Slots, Timing, Timings} from "./lib/Slots.sol";
 /// to one each.
 contract ParticipationLedger is IParticipationLedger {
     using BitMaps for BitMaps.BitMap;
+    using Checkpoints for Checkpoints.Trace208;
 
     struct Standing {
         address operator;
         uint32 acceptedNext; // 1 + the newest epoch that closed clean
         bytes32 accepted;
-        uint256 units;
     }
 
     ISwarmRegistry public immutable registry;
@@ -33,6 +34,9 @@ contract ParticipationLedger is IParticipationLedger {
     mapping(bytes32 key => Standing) private _standings;
     mapping(uint32 number => bytes32) private _swarms;
     mapping(bytes32 key => BitMaps.BitMap) private _settled;
+    // Verified units over chain time, so that what stood at a past moment can be paid for at any later one.
+    mapping(bytes32 key => Checkpoints.Trace208) private _units;
+    mapping(uint32 number => Checkpoints.Trace208) private _totals;
 
     /// @param vault_ and @param court_ are deployed after this contract, at addresses known in advance.
     constructor(ISwarmRegistry registry_, IStakeVault vault_, IAuditCourt court_) {
@@ -117,7 +121,8 @@ contract ParticipationLedger is IParticipationLedger {
             emit Unscored(key, epoch, Reason.LonelyClass);
             return;
         }
-        uint256 total = _standings[key].units += header.units;
+        uint256 total = _add(_units[key], header.units);
+        _add(_totals[_slots[key].number()], header.units);
         emit Settled(key, epoch, header.units, total);
         vault.refresh(key);
     }
@@ -157,7 +162,7 @@ contract ParticipationLedger is IParticipationLedger {
             slot.capacity(),
             _lasts[key],
             standing.accepted,
-            standing.units
+            _units[key].latest()
         );
     }
 
@@ -173,7 +178,22 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function unitsOf(bytes32 key) external view returns (uint256) {
-        return _standings[key].units;
+        return _units[key].latest();
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function unitsAt(bytes32 key, uint256 time) external view returns (uint256) {
+        return _units[key].upperLookupRecent(_past(time));
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function totalAt(bytes32 swarm, uint256 time) external view returns (uint256) {
+        return _totals[registry.swarmOf(swarm).number].upperLookupRecent(_past(time));
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function cleanCount(bytes32 key) external view returns (uint256) {
+        return _units[key].length();
     }
 
     /// @inheritdoc IParticipationLedger
@@ -245,6 +265,19 @@ contract ParticipationLedger is IParticipationLedger {
         if (epoch < standing.acceptedNext) return;
         standing.acceptedNext = epoch + 1;
         standing.accepted = last;
+    }
+
+    /// @dev Sums of 64-bit units do not overflow 208 bits.
+    function _add(Checkpoints.Trace208 storage trace, uint64 units) private returns (uint208 sum) {
+        sum = trace.latest() + units;
+        // slither-disable-next-line unused-return
+        trace.push(uint48(block.timestamp), sum);
+    }
+
+    /// @dev Only what is past stays as it is.
+    function _past(uint256 time) private view returns (uint48) {
+        if (time >= block.timestamp) revert TimeNotPast(time, block.timestamp);
+        return uint48(time);
     }
 
     function _authorized(bytes32 key) private view returns (Slot slot) {

@@ -27,9 +27,11 @@ KINDS = {
     "anchor": "JudgeAnchor",
     "market": "ComputeMarket",
     "delivery": "JobDelivery",
+    "pioneer": "PioneerProgram",
+    "distributor": "Distributor",
 }
 BEACONS = {"commit-reveal": "CommitRevealBeacon", "block-hash": "BlockHashBeacon", "drand": "DrandBeacon"}
-ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery")
+ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery", "pioneer", "distributor")
 # The role that a constructor's parameter of this Solidity type is filled with.
 _ROLES = {
     "contract ISwarmRegistry": "registry",
@@ -41,6 +43,7 @@ _ROLES = {
     "contract IBeacon": "beacon",
     "contract IComputeMarket": "market",
     "contract IJobDelivery": "delivery",
+    "contract IPioneerProgram": "pioneer",
 }
 
 

@@ -1,4 +1,4 @@
-"""Putting the contracts on a chain: nine transactions of one account, each idempotent by its number.
+"""Putting the contracts on a chain: a few transactions of one account, each idempotent by its number.
 
 A deployment that broke off is carried on by giving the same `first`; on the local chain `first` is 0 and `deploy` is
 called at every start, which does nothing where all is there and puts back what a kill took away, at the same addresses.

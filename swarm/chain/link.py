@@ -19,7 +19,7 @@ from swarm.errors import ChainRefused, InputError
 
 FILE = "chain.json"
 MAX_BYTES = 4_096
-NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery")
+NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery", "pioneer", "distributor")
 
 # Chains whose money is real. The contracts are unaudited: nothing is sent there unless the user says so.
 VALUABLE = {
@@ -66,6 +66,8 @@ class Contracts(BaseModel):
     anchor: Address
     market: Address
     delivery: Address
+    pioneer: Address
+    distributor: Address
 
     @property
     def places(self) -> dict[str, bytes]:

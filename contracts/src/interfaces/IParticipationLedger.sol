@@ -54,6 +54,7 @@ interface IParticipationLedger {
     error CaseOpen(bytes32 key, uint32 epoch);
     error OtherSwarm(bytes32 key, bytes32 other);
     error NothingAccepted(bytes32 other);
+    error TimeNotPast(uint256 time, uint256 limit);
 
     event Entered(bytes32 indexed key, bytes32 indexed swarm, address indexed operator, bytes32 peer, address session);
     event CapacityChanged(bytes32 indexed key, uint32 capacity);
@@ -103,6 +104,11 @@ interface IParticipationLedger {
     function operatorOf(bytes32 key) external view returns (address);
     function swarmOf(bytes32 key) external view returns (bytes32);
     function unitsOf(bytes32 key) external view returns (uint256);
+    /// @notice Verified units of a member, and of all members of a swarm, that were settled by the chain time `time`, which must be past.
+    function unitsAt(bytes32 key, uint256 time) external view returns (uint256);
+    function totalAt(bytes32 swarm, uint256 time) external view returns (uint256);
+    /// @notice Epochs of a member that closed clean and were scored; those settled in one second count once.
+    function cleanCount(bytes32 key) external view returns (uint256);
     /// @notice Whether `caller` is the member's operator or session.
     function isAgent(bytes32 key, address caller) external view returns (bool);
     /// @notice Whether `header` is the commitment on record.
