@@ -7,10 +7,11 @@ with what is in the vault, for who gets the market's credits (`swarm.market.gran
 from __future__ import annotations
 
 from swarm import keys
+from swarm.calls import Call
 from swarm.chain.client import Chain
 from swarm.chain.values import amount
 from swarm.errors import ChainRefused
-from swarm.stake import Account, Call, Holding, Plan, date, span, supplying
+from swarm.stake import Account, Holding, Plan, date, span, supplying
 
 
 class Deposit(Account):

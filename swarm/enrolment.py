@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from swarm import disk, keys, keystore
+from swarm.calls import Call
 from swarm.chain import check, voucher
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import amount
@@ -26,7 +27,7 @@ from swarm.proof.onion import Onion
 from swarm.proof.schedule import Schedule
 from swarm.recipe import Recipe
 from swarm.sections import Proof
-from swarm.stake import Call, adding, supplying
+from swarm.stake import adding, supplying
 
 HELLO, SCHEDULE, SESSION_KEY, ONION = "hello.json", "schedule.json", "chain.key", "onion.key"
 CREDIT = 10**18  # wei

@@ -13,29 +13,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from swarm import identity, keys, keystore
+from swarm.calls import Call, Calls
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.link import ChainLink
 from swarm.chain.logs import Scanner
-from swarm.chain.rpc import RpcError
 from swarm.chain.values import WEI, amount
 from swarm.errors import ChainRefused, IdentityError, InputError
 from swarm.names import name_of
-
-# Gas of a transaction that cannot be tried before an earlier one is mined; measured in tests/test_stake_cli.py, which keeps them above it.
-ROUGH = {"faucet": 90_000, "approve": 60_000, "stake": 800_000, "deposit": 120_000}
-
-
-@dataclass(frozen=True)
-class Call:
-    """One transaction to a contract, and what it does in words."""
-
-    role: str
-    function: str
-    args: tuple[Any, ...]
-    what: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class Account:
     def __init__(self, chain: Chain, holding: Holding):
         self.holding, self.swarm = holding, Swarm(chain, holding.swarm)
         self.terms: SimpleNamespace = self.swarm.terms
-        self.chain = _paying(chain, self.terms.token)
+        self.chain = paying(chain, self.terms.token)
         self.now = chain.head().time
         self.stake = self.swarm.stake(holding.key)
         self.capacity: int = chain.read("vault", "capacityOf", holding.key)
@@ -101,11 +87,12 @@ class Account:
         return "in the draws" + (", as far as its verified work goes (faucet swarm)" if self.terms.faucet else "")
 
 
-class Plan:
+class Plan(Calls):
     """The transactions of one wish about an account, in order. Raises ChainRefused or InputError where the wish cannot be had."""
 
     def __init__(self, account: Account, calls: list[Call], note: str = ""):
-        self.account, self.calls, self.note = account, calls, note
+        super().__init__(account.chain, account.holding.operator, calls, note)
+        self.account = account
 
     @classmethod
     def add(cls, account: Account, wei: int, machine: bytes | None) -> Plan:
@@ -164,34 +151,6 @@ class Plan:
             raise ChainRefused(what, "audits, won challenges and found faults bring some; `swarm stake show` lists them", "NothingToPay")
         what = f"pay {amount(account.claimable)} credits of rewards to {keys.checksum(holding.operator)}"
         return cls(account, [Call("vault", "claim", (account.terms.token,), what)])
-
-    @cached_property
-    def gas(self) -> list[tuple[int, bool]]:
-        """What each transaction uses and whether it could be tried; one that waits for an earlier one may not, then it uses less than that.
-
-        Raises ChainRefused where the first would fail.
-        """
-        return [self._gas(index, call) for index, call in enumerate(self.calls)]
-
-    @cached_property
-    def cost(self) -> int:
-        """Wei of the chain's coin, at today's price."""
-        return sum(gas for gas, _ in self.gas) * int(self.account.chain.rpc.call("eth_gasPrice"), 16)
-
-    def send(self, secret: bytes) -> list[dict[str, Any]]:
-        """Send everything, one after the other; the receipts. A repetition after an interruption goes on where it was."""
-        return [self.account.chain.send(secret, call.role, call.function, *call.args) for call in self.calls]
-
-    def _gas(self, index: int, call: Call) -> tuple[int, bool]:
-        chain = self.account.chain
-        where = {"from": keys.checksum(self.account.holding.operator), "to": chain.address(call.role)}
-        try:
-            data = "0x" + chain.calldata(call.role, call.function, call.args).hex()
-            return int(chain.rpc.call("eth_estimateGas", where | {"data": data}), 16), True
-        except RpcError as error:
-            if index:
-                return ROUGH[call.function], False
-            raise chain.refusal(error, f"{call.role}.{call.function}") from None
 
 
 def adding(chain: Chain, operator: bytes, key: bytes, wei: int, machine: bytes, faucet: bool, who: str) -> list[Call]:
@@ -284,8 +243,8 @@ def _then(account: Account) -> str:
     return "`swarm stake add` stakes some"
 
 
-def _paying(chain: Chain, token: bytes) -> Chain:
-    """The same contracts with the token that a swarm's terms name."""
+def paying(chain: Chain, token: bytes) -> Chain:
+    """The same contracts with another token, such as the one that a swarm's terms name."""
     if token == chain.places["credit"]:
         return chain
     value = chain.link.model_dump()

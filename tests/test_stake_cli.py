@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from chains import CLASS, Member, commitment, elsewhere, running
 
-from swarm import cli, errors, identity, keys, recipe, runs, stake
+from swarm import calls, cli, errors, identity, keys, recipe, runs, stake
 from swarm.chain import link
 from swarm.chain.client import Swarm
 from swarm.chain.values import WEI, amount
@@ -90,7 +90,7 @@ def refused(capsys, *words: str) -> tuple[int, str]:
 def too_dear(told: dict) -> dict[str, int]:
     """Gas that was used beyond what a dry run says where it cannot try."""
     used = {call["call"].split(".")[1]: call["gas"] for call in told["calls"]}
-    return {name: gas for name, gas in used.items() if gas > stake.ROUGH[name]}
+    return {name: gas for name, gas in used.items() if gas > calls.ROUGH[name]}
 
 
 def as_court(world, function: str, *args: object) -> None:

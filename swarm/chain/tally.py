@@ -47,11 +47,7 @@ class Tally:
 
     def proof(self, entry: Entry) -> list[bytes]:
         """Siblings from the entry's leaf up."""
-        place, path = self._nodes.index(self.leaf(entry)), []
-        while place:
-            path.append(self._nodes[place + 1 if place % 2 else place - 1])
-            place = (place - 1) // 2
-        return path
+        return path_of(self._nodes, self.leaf(entry))
 
 
 def leaf_of(fields: list[dict], values: list) -> bytes:
@@ -65,3 +61,12 @@ def nodes_of(leaves: list[bytes]) -> list[bytes]:
     for index in reversed(range(len(leaves) - 1)):
         nodes[index] = keys.keccak(*sorted(nodes[2 * index + 1 : 2 * index + 3]))
     return nodes
+
+
+def path_of(nodes: list[bytes], leaf: bytes) -> list[bytes]:
+    """Siblings from a leaf up. Raises ValueError where it is not in the tree."""
+    place, path = nodes.index(leaf), []
+    while place:
+        path.append(nodes[place + 1 if place % 2 else place - 1])
+        place = (place - 1) // 2
+    return path

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm import keys
+from swarm.chain import typed
 from swarm.chain.link import ChainLink
 from swarm.errors import InputError
 
-_DOMAIN = [("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address")]
 _TYPES = {
     "Invite": [("swarm", "bytes32"), ("ticket", "address"), ("expires", "uint64")],
     "Join": [("swarm", "bytes32"), ("joiner", "address")],
@@ -59,10 +59,4 @@ def issue(link: ChainLink, swarm: bytes, operator: bytes, peer: bytes, expires: 
 
 def sign(link: ChainLink, kind: str, message: dict[str, Any], secret: bytes) -> bytes:
     """65-byte EIP-712 signature for the registry of a link."""
-    from eth_account import Account
-
-    place = {"name": "OpenSwarm SwarmRegistry", "version": "1", "chainId": link.chain_id, "verifyingContract": link.contracts.registry}
-    used = {"EIP712Domain": _DOMAIN, kind: _TYPES[kind]}
-    types = {name: [{"name": field, "type": form} for field, form in fields] for name, fields in used.items()}
-    full = {"types": types, "primaryType": kind, "domain": place, "message": message}
-    return bytes(Account.sign_typed_data(secret, full_message=full).signature)
+    return typed.sign("OpenSwarm SwarmRegistry", link.chain_id, link.contracts.registry, kind, _TYPES[kind], message, secret)

@@ -18,6 +18,7 @@ from swarm.cli import (
     audit,
     chain,
     deposit,
+    distribution,
     doctor,
     earn,
     evaluate,
@@ -29,8 +30,10 @@ from swarm.cli import (
     judge,
     node,
     pause,
+    pioneer,
     recipes,
     score,
+    snapshot,
     stake,
     status,
     submission,
@@ -76,6 +79,10 @@ job.app.command("fetch", epilog=EXIT_CODES)(fetch.fetch)
 job.app.command("challenge", epilog=EXIT_CODES)(whistle.challenge)
 app.command("earn", epilog=EXIT_CODES)(earn.earn)
 app.add_typer(job.app, name="job", epilog=EXIT_CODES)
+app.add_typer(pioneer.app, name="pioneer", epilog=EXIT_CODES)
+app.command("snapshot", epilog=EXIT_CODES)(snapshot.snapshot)
+app.command("claim", epilog=EXIT_CODES)(distribution.claim)
+app.add_typer(distribution.app, name="distribution", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)
 app.command("measure", hidden=True)(node.measure)

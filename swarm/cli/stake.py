@@ -15,8 +15,8 @@ from swarm import chainhost, enrolment, invite, keys, keystore, runs, stake
 from swarm import identity as identities
 from swarm.chain import link
 from swarm.chain.client import Chain
-from swarm.chain.values import amount
 from swarm.cli import options as o
+from swarm.cli import sending
 from swarm.cli.audit import Invited
 from swarm.errors import IdentityError, InputError
 from swarm.stake import Account, Holding, Plan
@@ -221,28 +221,13 @@ def do(
     with where.opened() as (chain, swarm, machine):
         held, folder = where.one(chain, swarm)
         plan = wish(kind(chain, held), machine)
-        calls = zip(plan.calls, plan.gas, strict=True)
-        rows = [{"call": f"{call.role}.{call.function}", "what": call.what, "gas": gas, "tried": tried} for call, (gas, tried) in calls]
-        cost = plan.cost
-        if not dry_run:
-            secret = stake.secret(folder, held.operator, keystore.passphrase(file, ask))
-            receipts = plan.send(secret)
-            for row, receipt in zip(rows, receipts, strict=True):
-                row |= {"gas": int(receipt["gasUsed"], 16), "tried": True, "transaction": receipt["transactionHash"]}
-            cost = sum(int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16) for receipt in receipts)
-        value = {"member": held.name, "sent": not dry_run, "calls": rows, "cost": amount(cost), "note": plan.note}
+        done = sending.carry_out(plan, lambda: stake.secret(folder, held.operator, keystore.passphrase(file, ask)), dry_run)
         after = plan.account if dry_run else kind(chain, held)
         if json:
-            typer.echo(codec.dumps(value | {"stake": shown.value(after, folder)}, indent=1))
+            typer.echo(codec.dumps({"member": held.name} | done | {"stake": shown.value(after, folder)}, indent=1))
             return
-        for row in rows:
-            gas = f"{'' if row['tried'] else 'at most '}{row['gas']:,} gas"
-            typer.echo(f"{row['what']}: {gas}" + (f", transaction {row['transaction']}" if "transaction" in row else ""))
-        if plan.note:
-            typer.echo(plan.note)
-        if dry_run:
-            typer.echo(f"about {value['cost']} of the chain's coin for gas; nothing was sent (--dry-run)")
-        else:
+        sending.tell(done)
+        if not dry_run:
             typer.echo(shown.text(after, folder))
 
 
