@@ -110,7 +110,7 @@ def claiming(chain: Chain, found: Distribution, snapshot: Snapshot, operator: by
     """Take an operator's part. Raises ChainRefused where there is none, or no more."""
     terms, who, leaf = found.terms, keys.checksum(operator), snapshot.leaf(operator)
     if operator in found.paid:
-        raise ChainRefused(f"operator {who} has its part, {found.token.text(found.paid[operator])}, already", "nothing to do", "PartTaken")
+        raise ChainRefused(f"operator {who} has its part, {found.token.text(found.paid[operator])}, already", "nothing to do", "ShareTaken")
     if chain.head().time > terms.closes:
         raise ChainRefused(f"claims were paid until {date(terms.closes)}", "what nobody claimed is the funder's", "ClaimsClosed")
     if leaf is None or not found.part(leaf.units):

@@ -253,7 +253,7 @@ def test_gas_of_a_deployment_is_enough_without_asking(world):
     """Where the chain cannot estimate (the court before its ledger is mined), arithmetic must not fall short."""
     plan = deploy.plan(world.anvil.rpc, keys.address_of(world.anvil.purse), first=0)
     block = world.anvil.rpc.call("eth_getBlockByNumber", "earliest", False)
-    assert sum(plan.gas.values()) < int(block["gasLimit"], 16)
+    assert max(plan.gas.values()) < int(block["gasLimit"], 16) / 3, "a contract that hardly fits a block"
 
 
 # ---- the link
