@@ -78,6 +78,14 @@ class Journal:
             if int(path.name.split("-")[0]) <= oldest:
                 path.unlink(missing_ok=True)
 
+    def forget_after(self, round: int) -> None:
+        """Drop what was written in later rounds: they are played anew, from another state."""
+        self._read = {key: groups for key, groups in self._read.items() if key[0] <= round}
+        self._rewards = {key: reward for key, reward in self._rewards.items() if key[0] <= round}
+        for path in self.folder.glob("*.blob"):
+            if int(path.name.split("-")[0]) > round:
+                path.unlink(missing_ok=True)
+
     def _path(self, round: int, stage: str) -> Path:
         assert stage in STAGES
         return self.folder / f"{round:08d}-{stage}.blob"

@@ -16,6 +16,10 @@ class Metrics:
 
     def __init__(self, folder: Path, last: int):
         self.path = folder / FILE
+        self.forget_after(last)
+
+    def forget_after(self, last: int) -> None:
+        """Rows of rounds after `last` go."""
         kept = [row for row in read(self.path) if row["round"] <= last]
         replace(self.path, "".join(map(_line, kept)).encode())
 

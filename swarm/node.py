@@ -27,6 +27,8 @@ from swarm.network.pool import Pool, Shared
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
+    import torch
+
     from swarm.averaging import Averaging
     from swarm.epochseeds import EpochSeeds
     from swarm.journal import Journal
@@ -90,6 +92,14 @@ class Node:
         """Play rounds until `rounds` are done, counting those of earlier starts, or until `enough()`."""
         while self.trainee.round < rounds and not enough():
             self.play_round()
+
+    def go_on_from(self, tensors: dict[str, torch.Tensor], scalars: dict[str, int]) -> None:
+        """Take up another state, with its round: what was played after that round does not count."""
+        self.journal.forget_after(scalars["round"])
+        self.metrics.forget_after(scalars["round"])
+        self.trainee.replace(tensors, scalars)
+        if self.scribe is not None:
+            self.scribe.rebase()
 
     def play_round(self) -> Round:
         """One round."""

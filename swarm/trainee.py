@@ -88,6 +88,12 @@ class Trainee:
         self.optimizer = moments or None
         self.round, self.steps = scalars["round"], scalars["steps"]
 
+    def replace(self, tensors: dict[str, torch.Tensor], scalars: dict[str, int]) -> None:
+        """Take up another state for good: it is on disk when this returns, and no later one is."""
+        self.adopt(tensors, scalars)
+        self.save(self.notes)
+        self.checkpoints.forget_after(self.round)
+
     def save(self, notes: dict[str, Any]) -> None:
         """Write the state after `round` whole, with `notes`."""
         self.notes = notes

@@ -170,6 +170,13 @@ class Checkpoints:
             warnings[-1] = warnings[-1].replace("an older one is used", "there is no older one: training starts again")
         return None, warnings
 
+    def forget_after(self, round: int) -> None:
+        """Drop the states after later rounds: an earlier one was taken up instead."""
+        for path in self._files():
+            if int(_NAME.fullmatch(path.name)[1]) > round:
+                path.unlink()
+        _sync(self.folder)
+
     def _files(self) -> list[Path]:
         """Checkpoints by name, newest round first; within a round the one written last."""
         found = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]

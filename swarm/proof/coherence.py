@@ -34,11 +34,11 @@ def check_header(epoch: Epoch, said: Commitment) -> None:
             raise Refused("header", f"the {name} of the epoch's records is not what was committed")
 
 
-def check_row(epoch: Epoch, earlier: Sequence[Epoch], base: bytes) -> None:
+def check_row(epoch: Epoch, earlier: Sequence[Epoch], base: bytes, restores: bool = True) -> None:
     """The steps continue each other and what came before.
 
     A round of one seed is paid for once. A restore, which nobody replays, leads only to a state that this epoch, one of the `earlier`
-    epochs of the same peer, or the swarm's `base` had. Raises Refused("row").
+    epochs of the same peer, or the swarm's `base` had; without `restores` there is none, since it would be paid like a step. Raises Refused("row").
     """
     learned = [leaf for leaf in epoch.leaves if leaf.kind == leaves.LEARN]
     if any(later.round <= leaf.round for leaf, later in zip(learned, learned[1:], strict=False)):
@@ -50,7 +50,7 @@ def check_row(epoch: Epoch, earlier: Sequence[Epoch], base: bytes) -> None:
     known = {base} | {root for before in earlier for leaf in before.leaves for root in (leaf.before, leaf.after)}
     for leaf in epoch.leaves:
         known.add(leaf.before)
-        if leaf.kind not in (leaves.LEARN, leaves.RESTORE):
+        if leaf.kind not in (leaves.LEARN, leaves.RESTORE) or (leaf.kind == leaves.RESTORE and not restores):
             raise Refused("row", f"step {leaf.step} is of a kind that nobody can replay")
         if leaf.kind == leaves.RESTORE and leaf.after not in known:
             raise Refused("row", f"step {leaf.step} goes back to a state that its author never had")

@@ -2,7 +2,7 @@
 
     proof/leaves/00000012.leaf   the twelfth change of state: [leaf, salt, digest of the state before, digests of its blobs, stored]
     proof/epochs/00000003.epoch  the blob of a closed epoch
-    proof/notes.json             last closed epoch, last root that was put into an epoch
+    proof/notes.json             last closed epoch, last root that was put into an epoch, last epoch of a way that was left
 
 A leaf is on disk before the checkpoint of its round, and counts once that checkpoint is there: a process killed between the
 two plays the round again and writes the leaf anew. Blobs lie in the network's store and are kept until their epoch's case is
@@ -62,9 +62,11 @@ class Recorder:
         store: BlobStore,
         epoch_now: Callable[[], int],
         limit: int = 2**20,
+        restores: bool = True,
     ):
-        """`machine` is the determinism class, `limit` the most steps of an epoch."""
-        self.limit = limit
+        """`machine` is the determinism class, `limit` the most steps of an epoch. `restores`: an older state that was taken up is recorded as
+        such; where steps are paid one by one it must not be, and `rebase` comes instead."""
+        self.limit, self.restores = limit, restores
         self.swarm, self.peer, self.operator, self.machine, self.store, self.epoch_now = swarm, peer, operator, machine, store, epoch_now
         self._leaves, self._epochs, self._notes = folder / "leaves", folder / "epochs", folder / "notes.json"
         for one in (self._leaves, self._epochs):
@@ -74,6 +76,8 @@ class Recorder:
         self._confirmed, self._begun = -1, False
         notes = json.loads(self._notes.read_bytes()) if self._notes.exists() else {}
         self.closed, self.last_root = notes.get("closed", -1), bytes.fromhex(notes.get("last_root", ""))
+        self.left = notes.get("left", -1)  # records up to this epoch lead elsewhere than where this peer goes on
+        self._held: set[bytes] = set()
         for digest in self._needed():
             store.keep(digest)
 
@@ -88,8 +92,8 @@ class Recorder:
                 number = max(self._steps)
                 self._path(number).unlink(missing_ok=True)
                 del self._steps[number]
-            before = self._steps[max(self._steps)].leaf.after if self._steps else self.last_root
-            if before and before != root:
+            before = self.head
+            if before and before != root and self.restores:
                 self._write(Step(self._restore(before, root, round, time), secrets.token_bytes(SALT), bytes(32), (), False))
             self._confirmed = max(self._steps, default=-1)
 
@@ -114,7 +118,46 @@ class Recorder:
     @property
     def committed_round(self) -> int:
         """The last round that stands in a closed epoch, 0 where there is none."""
-        return max((step.leaf.round for step in self._steps.values() if step.leaf.epoch <= self.closed), default=0)
+        return max((step.leaf.round for step in self._steps.values() if self.left < step.leaf.epoch <= self.closed), default=0)
+
+    @property
+    def head(self) -> bytes:
+        """The state root that the next record has to begin at; empty before the first one."""
+        newest = self._steps.get(max(self._steps, default=0))
+        return newest.leaf.after if newest is not None and newest.leaf.epoch > self.left else self.last_root
+
+    def since(self, epoch: int) -> list[Step]:
+        """The records of later epochs than `epoch`, on the way that is not left, in order."""
+        return [step for step in self.all_steps if step.leaf.epoch > max(epoch, self.left)]
+
+    def abandon(self, committed: set[int]) -> None:
+        """Records that are not on the chain will never be: those of unclosed epochs go, closed ones but the `committed` are not sent."""
+        with self._lock:
+            for number in [number for number, step in self._steps.items() if step.leaf.epoch > self.closed]:
+                self._path(number).unlink(missing_ok=True)
+                del self._steps[number]
+        for epoch in set(self.unsettled) - committed:
+            self.posted(epoch)
+            self.settled(epoch)
+
+    def rebase(self, root: bytes) -> None:
+        """Go on from `root`, to which no record leads. The records so far stay as they are, for those who audit them."""
+        with self._lock:
+            self.left, self.last_root, self._begun = self.closed, root, False
+            self._save_notes()
+
+    def hold(self, digest: bytes) -> None:
+        """Keep a blob of the store as long as this process runs, whatever becomes of the records that name it."""
+        self._held.add(digest)
+        self.store.keep(digest)
+
+    def let_go(self, digest: bytes) -> None:
+        """Take back `hold`."""
+        with self._lock:
+            self._held.discard(digest)
+            if digest not in self._needed():
+                self.store.release({digest})
+                self.store.drop(digest)
 
     @property
     def pending(self) -> bool:
@@ -222,7 +265,7 @@ class Recorder:
 
     def _needed(self) -> set[bytes]:
         kept = {digest for step in self._steps.values() for digest in (*step.blobs, *([step.state] if step.stored else []))}
-        return kept | {digest_of(path.read_bytes()) for path in self._epochs.glob("*.epoch")}
+        return kept | self._held | {digest_of(path.read_bytes()) for path in self._epochs.glob("*.epoch")}
 
     def _write(self, step: Step) -> None:
         number = max(self._steps, default=0) + 1
@@ -233,4 +276,4 @@ class Recorder:
         return self._leaves / f"{number:08d}.leaf"
 
     def _save_notes(self) -> None:
-        disk.replace(self._notes, json.dumps({"closed": self.closed, "last_root": self.last_root.hex()}).encode())
+        disk.replace(self._notes, json.dumps({"closed": self.closed, "last_root": self.last_root.hex(), "left": self.left}).encode())

@@ -58,6 +58,11 @@ class Scribe:
         self._head = self._look()
         self.recorder.resume(self.trainee.round, self._head[0], int(self.now()))
 
+    def rebase(self) -> None:
+        """Go on from the state that the trainee took up, to which no record leads."""
+        self._head = self._look()
+        self.recorder.rebase(self._head[0])
+
     def begin(self, number: int) -> None:
         """A round begins at the present state."""
         root, digest = self._head or self._look()
