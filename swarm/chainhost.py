@@ -126,9 +126,11 @@ def hosted(run: Run, recipe: Recipe, choices: Choices, members: list[Identity], 
             found.save(run.chain)
         if not found.embedded:
             require_gas(chain, swarm, members)
-        if not found.embedded and choices.chain.stake is None:
+        if not found.embedded and choices.chain.stake is None and choices.taking is None:
             say("nothing is staked without --stake AMOUNT: without stake a peer's capacity is 0, so no epoch can be committed and nobody is drawn")
         around = dict(creates=run.info.kind == "up", invited=read_voucher(run), stake=choices.chain.stake, say=say)
+        if choices.taking is not None:
+            around |= dict(least=choices.taking.stake, then=choices.taking.bound_to(chain, say))
         enrolment = Enrolment(chain, swarm, recipe, run.chain, peers, members, fund=local.fund if local else lambda address: None, **around)
         stack.callback(enrolment.close)
         enrolment.start()

@@ -128,11 +128,15 @@ class Enrolment:
         creates: bool,
         invited: Voucher | None = None,
         stake: int | None = None,
+        least: int = 0,
+        then: Callable[[Identity, Path], bool] = lambda member, folder: True,
         fund: Callable[[bytes], None] = lambda address: None,
         say: Callable[[str], None] = print,
     ):
         """`creates`: the first member creates the swarm and vouches for the others. `invited` is a joiner's voucher. `stake` (wei) None takes
-        the least on a local chain and nothing elsewhere. `fund(address)` gives an account gas where that is ours to give."""
+        the least on a local chain and nothing elsewhere, but never less than `least`. `fund(address)` gives an account gas where that is ours
+        to give. `then(member, folder)` comes after that of a member, until it says that it is done."""
+        self.least, self.then = least, then
         self.chain, self.swarm, self.recipe, self.folder, self.peers, self.members = chain, Swarm(chain, swarm), recipe, folder, peers, members
         self.creates, self.invited, self.stake, self.fund, self.say = creates, invited, stake, fund, say
         self._closing = threading.Event()
@@ -153,8 +157,10 @@ class Enrolment:
             try:
                 if (hello := Hello.read(folder)) is not None:
                     self.enrol(folder, member, hello)
-                    waiting.pop(0)
-                    continue
+                    if self.then(member, folder):
+                        waiting.pop(0)
+                        continue
+                    self._closing.wait(AGAIN_S)
             except ChainRefused as error:
                 self.say(f"{member.name} cannot take part on the chain: {error} ({error.hint})")
                 waiting.pop(0)
@@ -241,11 +247,11 @@ class Enrolment:
         if chain.beacon_kind == "commit-reveal" and chain.read("beacon", "chainOf", key).current == bytes(32):
             chain.send(member.secret, "beacon", "setTip", key, onion.tip)
         now = self.swarm.stake(key)
-        free = found.faucet and chain.link.embedded and check.is_credit(chain.rpc, chain.link)
-        wanted = self.stake if self.stake is not None else found.minStake if free else 0
+        free = chain.link.embedded and check.is_credit(chain.rpc, chain.link)
+        wanted = max(self.least, self.stake if self.stake is not None else found.minStake if free and found.faucet else 0)
         missing = max(0, wanted - now.active)
-        if missing and now.active < found.minStake:
-            self._send(member, adding(chain, member.address, key, missing, machine, found.faucet, member.name))
+        if missing and now.active < max(found.minStake, self.least):
+            self._send(member, adding(chain, member.address, key, missing, machine, found.faucet or free, member.name))
         elif now.active and getattr(now, "class") != machine:
             chain.send(member.secret, "vault", "setClass", key, machine)
         if now.paused:

@@ -24,6 +24,7 @@ from swarm.recipe import Recipe
 from swarm.runs import Run
 from swarm.settings import NetworkChoice, NodeSettings
 from swarm.supervisor import NODE, Child
+from swarm.taking import Taking
 
 SESSION_S = 30 * 86_400  # sessions are minted anew at every start
 MAX_LOCAL = 1000
@@ -74,6 +75,7 @@ class Choices:
     trusted: bool = True
     identity: Path | None = None  # folder of a named identity; None takes local ones
     passphrase: str | None = field(default=None, repr=False)
+    taking: Taking | None = None  # of a job of the compute market
 
     @property
     def cores(self) -> float:
@@ -217,6 +219,7 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         cores_of_run=choices.limits.max_cpu,
         network=choices.network.model_copy(update={"port": port}),
         chain=run.chain if recipe and recipe.proof.profile != "none" else None,
+        job=choices.taking.choice if choices.taking else None,
         siblings=others,
         cache=runs.home() / "cache",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from swarm import evaluation, heartbeat, metrics, recipe, result, settings
 from swarm.disk import replace
+from swarm.engagement import open_job
 from swarm.heartbeat import Heartbeat
 from swarm.journal import Journal
 from swarm.judging import open_judging
@@ -26,6 +27,8 @@ from swarm.stages import Stages
 
 if TYPE_CHECKING:
     from swarm.averaging import Averaging
+    from swarm.jobs.solve import Solving
+    from swarm.jobs.verify import Verifying
     from swarm.network import Network
     from swarm.policy.model import Policy
     from swarm.recipe import Recipe
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from swarm.tasks.mix import Mix
     from swarm.trainee import Trainee
 
+MODEL = "model"
 BEFORE = "before.json"  # held-out accuracy of the start model, measured once
 LOSS_BEFORE = "loss.json"  # its loss on held-out rows, where the recipe has rows
 CLOSING = "its last epochs to be audited and closed"
@@ -47,8 +51,18 @@ class Peer:
     node: Node
     folder: Path
     proving: Proving | None = None
+    job: Solving | Verifying | None = None  # in a job's swarm
 
     def work(self) -> None:
+        """What this peer is here for: the recipe's rounds, the part of a job that it solves, or a job that it verifies."""
+        if self.settings.job is not None and self.settings.job.role == "verifier":
+            self.job.work(self.node.presence)
+            self._serve_the_others()
+            self.node.presence.state("done")
+        else:
+            self._train()
+
+    def _train(self) -> None:
         """Evaluate, play all rounds, evaluate again, export, report; then serve until the others of this run are done."""
         node, presence = self.node, self.node.presence
         heldout = node.stages.mix.heldout(node.recipe.evaluate.questions)
@@ -58,7 +72,10 @@ class Peer:
         presence.accuracy(before, before)
         if not self.settings.alone:  # the comparison run spends all its processor seconds on learning
             node.evaluate = lambda: self._evaluate(heldout)
-        node.run(self.settings.rounds, self._enough)
+        if self.job is not None:
+            self.job.play(node)
+        else:
+            node.run(self.settings.rounds, self._enough)
         after = self._evaluate(heldout) if node.trainee.round else before
         presence.accuracy(before, after)
         found = Heldout(before=before, after=after, constant=constant, loss=lost | self._loss("after"))
@@ -66,6 +83,8 @@ class Peer:
         if not self.settings.alone:
             presence.state("waiting", "saving the model")
             self._export(report)
+        if self.job is not None:
+            self.job.deliver(self.folder / MODEL)
         report.write(self.folder / result.FILE)
         self._serve_the_others()
         presence.state("done")
@@ -97,7 +116,7 @@ class Peer:
         from swarm.learn import export
         from swarm.ui import card
 
-        export.export(self.node.trainee.policy, self.folder / "model", card.text(self.node.recipe, report))
+        export.export(self.node.trainee.policy, self.folder / MODEL, card.text(self.node.recipe, report))
 
     def _serve_the_others(self) -> None:
         """Keep serving blobs while others of this run still work; they would miss this peer's last rounds."""
@@ -107,8 +126,10 @@ class Peer:
         end = time.monotonic() + GRACE_S + more
         while self.node.network and time.monotonic() < end:
             unsettled = self._unsettled()
-            self.node.presence.state("waiting", CLOSING if unsettled else "the other peers to finish")
-            if not unsettled and not any(map(_at_work, self.settings.siblings)):
+            waits = self.job.waits if self.job is not None else ""
+            end += 0.5 if waits else 0.0  # the chain's windows bound that
+            self.node.presence.state("waiting", waits or (CLOSING if unsettled else "the other peers to finish"))
+            if not (waits or unsettled or any(map(_at_work, self.settings.siblings))):
                 break
             time.sleep(0.5)
             self.node.presence.network(self.node.network, self.node.pool)
@@ -152,13 +173,14 @@ def open_peer(folder: Path) -> Iterator[Peer]:
         node = assemble(stages, trainee, folder, session.peer, session.operator, **around)
         if node.lessons is not None:
             node.lessons.check()
-        proving = None
+        proving = job = None
         if replayer is not None and network is not None:
             proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
+            job = open_job(folder, chosen, proving, node, session)
             proving.attach(node)
             if judging := stack.enter_context(open_judging(folder, chosen, rules, session, stages, network, presence)):
                 judging.attach(node, proving)
-        yield Peer(chosen, node, folder, proving)
+        yield Peer(chosen, node, folder, proving, job)
 
 
 def _presence(folder: Path, chosen: NodeSettings, session: Session) -> Presence:

@@ -121,7 +121,8 @@ def open_proving(
 
         swarm = Swarm(chain, session.swarm)
         seeds = EpochSeeds(place / "seeds.json", rules.hash, epoch_now)
-        recorder = Recorder(place, session.swarm, session.peer, session.operator, hello.machine, network.store, epoch_now, rules.proof.steps)
+        about = (session.swarm, session.peer, session.operator, hello.machine)
+        recorder = Recorder(place, *about, network.store, epoch_now, rules.proof.steps, restores=chosen.job is None)
         scribe = Scribe(recorder, trainee, rules.proof.stored_every, clock.now)
         weights = [tensor for name, tensor in trainee.tensors.items() if name.startswith(state.MODEL)]
         largest = sum(3 * tensor.numel() * tensor.element_size() + 1024 for tensor in weights) + 65_536  # with two moments, and their names

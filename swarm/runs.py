@@ -39,6 +39,7 @@ class Info(BaseModel):
 
     version: Literal[1] = 1
     kind: Literal["up", "join", "judge", "job"] = "up"
+    role: str = Field("", description="Of a run that takes a job: solver or verifier.")
     recipe: str
     recipe_hash: str = Field(pattern=r"^[0-9a-f]{64}$")
     recipe_blob: str = Field("0" * 64, pattern=r"^[0-9a-f]{64}$", description="BLAKE3 of recipe.json as the swarm serves it.")

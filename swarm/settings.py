@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,6 +41,15 @@ class NetworkChoice(BaseModel):
         return {name: tuple(value) if isinstance(value, list) else value for name, value in self.model_dump().items()}
 
 
+class JobChoice(BaseModel):
+    """What a node does for a job of the compute market, whose swarm it is in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["solver", "verifier"] = Field(description="A solver trains the part that its operator claims; a verifier trains nothing.")
+    until: float | None = Field(None, description="Unix time after which its owner wants no more work begun.")
+
+
 class NodeSettings(BaseModel):
     """Everything a node process needs beside what lies in its own folder."""
 
@@ -64,6 +73,7 @@ class NodeSettings(BaseModel):
     cores_of_run: float | None = Field(None, gt=0, description="Cores that all peers of the run may use together (--max-cpu).")
     network: NetworkChoice = NetworkChoice()
     chain: Path | None = Field(None, description="Folder with chain.json and schedule.json of the swarm's chain, where its steps are proved.")
+    job: JobChoice | None = Field(None, description="Where this is a member of a job's swarm.")
     siblings: list[Path] = Field([], description="Heartbeat files of the other peers of this run on this machine, by index.")
     cache: Path = Field(description="Folder for converted models, shared by all peers of this machine.")
 

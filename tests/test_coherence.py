@@ -74,3 +74,10 @@ def test_records_that_are_not_what_was_committed_are_refused(field):
     wrong = said[field] + 1 if isinstance(said[field], int) else b"x" + said[field][1:]
     with pytest.raises(Refused, match="is not what was committed"):
         coherence.check_header(FIRST, Commitment(**said | {field: wrong}))
+
+
+def test_without_restores_a_step_that_does_no_work_is_refused():
+    epoch = an_epoch(1, (leaves.LEARN, 3, root(2), root(3)), (leaves.RESTORE, 0, root(3), root(3)))
+    coherence.check_row(epoch, [FIRST], BASE)
+    with pytest.raises(Refused, match="of a kind that nobody can replay"):
+        coherence.check_row(epoch, [FIRST], BASE, restores=False)

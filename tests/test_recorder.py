@@ -217,3 +217,57 @@ def test_a_killed_write_leaves_no_half_leaf(tmp_path):
     play(recorder, 1)
     shutil.copy(tmp_path / "proof/leaves/00000001.leaf", tmp_path / "proof/leaves/00000002.leaf.part")
     assert [step.leaf.round for step in a_recorder(tmp_path, clock)._steps.values()] == [1]
+
+
+def test_going_on_from_another_state_leaves_the_earlier_way_where_it_is_and_sends_no_more_of_it(tmp_path):
+    clock = Clock()
+    recorder = a_recorder(tmp_path, clock)
+    recorder.restores = False
+    recorder.resume(0, root(0), 0)
+    for round in range(1, 8):
+        clock.epoch = round // 3
+        play(recorder, round)
+    for number in (0, 1):
+        recorder.close(number, [])
+    recorder.posted(0)
+    recorder.abandon(committed={0})
+    assert recorder.unposted == [] and recorder.unsettled == [0], "an epoch that leads elsewhere would still be committed"
+    recorder.rebase(root(2))
+    assert [step.leaf.round for step in recorder.all_steps] == [1, 2, 3, 4, 5] and recorder.since(-1) == []
+    for again in (recorder, a_recorder(tmp_path, clock)):
+        again.restores = False
+        again.resume(2, root(2), 0)
+        assert (again.head, again.committed_round) == (root(2), 0), "a restart would go on from the way that was left"
+    new = play(recorder, 3)
+    assert new.stored and new.leaf.epoch == 2 and [step.leaf.round for step in recorder.since(-1)] == [3]
+    assert recorder.head == root(3) and recorder.close(2, []).first == root(2)
+    assert recorder.way_to(2, 0) == [new] and recorder.way_to(1, 2)[-1].leaf.round == 5, "the old way cannot be audited any more"
+
+
+def test_without_restores_a_lost_state_is_not_written_down_as_a_step(tmp_path):
+    clock = Clock()
+    recorder = a_recorder(tmp_path, clock)
+    recorder.resume(0, root(0), 0)
+    play(recorder, 1)
+    recorder.close(0, [])
+    again = a_recorder(tmp_path, clock)
+    again.restores = False
+    again.resume(0, root(0), 0)
+    assert again.head == root(1) and len(again.all_steps) == 1
+
+
+def test_a_held_blob_outlives_the_records_that_name_it(tmp_path):
+    clock = Clock()
+    recorder = a_recorder(tmp_path, clock)
+    recorder.resume(0, root(0), 0)
+    for round in range(1, 9):
+        clock.epoch = round // 4
+        play(recorder, round)
+    held = digest_of(b"blob 1")
+    recorder.hold(held)
+    for number in (0, 1):
+        recorder.close(number, [])
+    recorder.forget(2)
+    assert recorder.store.has(held) and not recorder.store.has(digest_of(b"blob 2"))
+    recorder.let_go(held)
+    assert not recorder.store.has(held)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -29,9 +30,18 @@ class Unfinished(SwarmError):
 
 
 def run_to_the_end(
-    run: Run, recipe: Recipe, choices: Choices, members: list[Identity], note: str, *, alone: bool, plain: bool, report_to: str
+    run: Run,
+    recipe: Recipe,
+    choices: Choices,
+    members: list[Identity],
+    note: str,
+    *,
+    alone: bool,
+    plain: bool,
+    report_to: str,
+    finish: Callable[[list[View]], None] | None = None,
 ) -> None:
-    """Start every peer and return when all are done; the run is then marked finished.
+    """Start every peer and return when all are done; the run is then marked finished. `finish` closes it in another way than with a table.
 
     Raises SwarmError with the first cause where no peer finished, KeyboardInterrupt after an orderly stop.
     """
@@ -50,6 +60,8 @@ def run_to_the_end(
     finally:
         run.update(supervisor=None)
     _require_one(views)
+    if finish is not None:
+        return finish(views)
     _finish(run, report.summarise(run, views, compared), all(view.ended is not None and view.ended.done for view in views))
 
 

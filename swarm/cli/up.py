@@ -8,6 +8,7 @@ import typer
 
 from swarm import chainhost, doctor, launch, plan, recipe, runs, supply
 from swarm.cli import options as o
+from swarm.cli import solving
 from swarm.cli.running import run_to_the_end
 from swarm.launch import Choices
 from swarm.ui import tracker
@@ -47,6 +48,7 @@ def up(
     stake: o.Stake = "",
     i_accept_unaudited: o.Unaudited = False,
     chain_port: o.ChainPort = 0,
+    roles: Annotated[str, typer.Option(help="Work for jobs of the compute market instead: solver, verifier, or both with a comma.")] = "",
 ) -> None:
     """Start a swarm on this machine, or carry on with the unfinished one of the same recipe.
 
@@ -54,6 +56,11 @@ def up(
 
     The run's folder holds models, metrics.jsonl, summary.json and curves.png. Ctrl-C stops it; the same command resumes.
     """
+    if roles:
+        limits = {"--max-cpu": max_cpu, "--max-memory": max_memory, "--max-disk": max_disk, "--max-upload": max_upload, "--stake": stake}
+        chosen = {"--device": device if device != "auto" else "", "--rpc": rpc, "--contracts": contracts} | limits
+        solving.roles(roles, [*(f"{name}={value}" for name, value in chosen.items() if value), *(["--only-idle"] if only_idle else [])])
+        return
     source, overrides = o.source(recipe_and_settings or [])
     chosen = recipe.load(source, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
     names = launch.devices(device)

@@ -132,7 +132,6 @@ class Desk:
         self.folder, self.recipe, self.recorder, self.replayer, self.network = folder, recipe, recorder, replayer, network
         self.state_bytes, self.usable_seeds, self.now, self.say = state_bytes, usable_seeds, now, say
         self.limits = Limits.of(recipe)
-        self.restores = recorder.restores
         self.judgements = Judgements(recipe, self.limits)
         self.audit_cpu_s = 0.0
         self._closing = threading.Event()
@@ -275,7 +274,7 @@ class Desk:
         epoch = epochs.unpack(self._fetch(audit, this.data, epochs.max_bytes(this.steps), folder), this.steps)
         coherence.check_header(epoch, this)
         earlier = [epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps) for steps, data in this.earlier]
-        coherence.check_row(epoch, earlier, this.base, self.restores)
+        coherence.check_row(epoch, earlier, this.base, self.recorder.restores)
         machine = self.recorder.machine
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")

@@ -58,6 +58,12 @@ class Scribe:
         self._head = self._look()
         self.recorder.resume(self.trainee.round, self._head[0], int(self.now()))
 
+    @property
+    def root(self) -> bytes:
+        """State root of the trainee between two rounds."""
+        self._head = self._head or self._look()
+        return self._head[0]
+
     def rebase(self) -> None:
         """Go on from the state that the trainee took up, to which no record leads."""
         self._head = self._look()
