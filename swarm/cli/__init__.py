@@ -34,6 +34,7 @@ from swarm.cli import (
     recipes,
     score,
     snapshot,
+    solving,
     stake,
     status,
     submission,
@@ -78,6 +79,8 @@ job.app.command("submit", epilog=EXIT_CODES)(submission.submit)
 job.app.command("fetch", epilog=EXIT_CODES)(fetch.fetch)
 job.app.command("challenge", epilog=EXIT_CODES)(whistle.challenge)
 app.command("earn", epilog=EXIT_CODES)(earn.earn)
+job.app.command("solve", epilog=EXIT_CODES)(solving.solve)
+job.app.command("verify", epilog=EXIT_CODES)(solving.verify)
 app.add_typer(job.app, name="job", epilog=EXIT_CODES)
 app.add_typer(pioneer.app, name="pioneer", epilog=EXIT_CODES)
 app.command("snapshot", epilog=EXIT_CODES)(snapshot.snapshot)
