@@ -277,13 +277,13 @@ def _finish(role: str, job: Job, run: Run, members: list[Identity]) -> Callable[
         over = JobPhase(chain.read("market", "phaseOf", job.id)) >= JobPhase.OVER
         parts = [(number, chain.read("market", "partOf", job.id, number)) for number in range(job.offer.parts)]
         mine = [(number, part) for number, part in parts if part.key in keys]
-        if over or all(part.released for _, part in mine) or not mine:
+        done = [chain.read("delivery", "isDelivered", job.id, number) or chain.read("market", "isComplete", job.id, number) for number, _ in mine]
+        if over or role == "solver" and all(done):
             run.update(finished=time.time())
-        for number, part in mine:
-            model = f", model {part.model.hex()[:16]}" if part.model != bytes(32) else ""
-            typer.echo(f"part {number}: {part.own} steps accepted of yours{model}{', attested' if part.released else ''}")
-            if not part.released and not over:
-                typer.echo(f"the part stays yours for {job.offer.patience} s after its last accepted steps; the same command carries on with it")
+        for (number, part), complete in zip(mine, done, strict=True):
+            typer.echo(f"part {number}: {part.own} steps of yours are accepted, the part is {'complete' if complete else 'not complete'}")
+            if not complete and not over:
+                typer.echo(f"it stays yours for {job.offer.patience} s after its last accepted steps; the same command carries on with it")
         for member in members:
             where = (chain.places["credit"], member.address)
             due, audits = chain.read("market", "due", *where), chain.read("vault", "claimable", *where)
@@ -294,14 +294,8 @@ def _finish(role: str, job: Job, run: Run, members: list[Identity]) -> Callable[
 
 
 def _collect(chain: Chain, job: Job, member: Identity) -> None:
-    """Take the shares of attestations that others confirmed."""
-    attested = {event.values["part"] for event in _events(chain, job) if event.name == "Attested" and event.values["operator"] == member.address}
-    for part in sorted(attested):
-        with contextlib.suppress(ChainRefused):  # others said otherwise, or it was collected
-            chain.send(member.secret, "market", "collect", job.id, part)
-
-
-def _events(chain: Chain, job: Job) -> list:
-    book = Book(chain)
-    book.look()
-    return book.found[job.id].events
+    """Take the shares of attestations and scores that were decided as this member said."""
+    for part in range(job.offer.parts):
+        if any(chain.read("delivery", "isWinner", job.id, part, member.address)):
+            with contextlib.suppress(ChainRefused):  # it was collected before
+                chain.send(member.secret, "market", "collect", job.id, part)

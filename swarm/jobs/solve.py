@@ -22,6 +22,7 @@ from swarm.chain.logs import Event, Scanner
 from swarm.chain.outbox import Goal, Intent
 from swarm.chain.values import JobPhase, Outcome, amount
 from swarm.jobs import checkpoints
+from swarm.jobs.delivery import MODEL
 from swarm.jobs.line import HEADER, Line, Made, line
 from swarm.learn import state
 from swarm.proof.desk import Opening
@@ -41,6 +42,7 @@ WAIT_S = 0.3
 FETCH_S = 30.0
 LATE_S = 30 * 86_400
 NONE = bytes(32)
+ATTESTERS = 2  # that a delivery needs
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Solving:
         self.number: int | None = None  # of the part
         self.now: Standing | None = None
         self.model = NONE  # digest of the file to deliver
-        self._scanner = Scanner(chain, ("ledger", "market"))
+        self._attesters: dict[tuple[int, bytes], set[bytes]] = {}  # of a part's delivered file: operators that have checked it
+        self._scanner = Scanner(chain, ("ledger", "market", "delivery"))
         self._made: dict[int, Made] = {}
         self._packed: dict[bytes, bytes] = {}  # root -> digest of checkpoints that the store has
         self._wanted: bytes | None = None  # root that the node is to go on from
@@ -135,14 +138,19 @@ class Solving:
         """Serve the exported model and have it delivered; its digest. Nothing where the part is not complete."""
         if self.now is None or not self.now.complete:
             return NONE
-        self.model = self.network.put((folder / "model.safetensors").read_bytes())
+        self.model = self.network.put((folder / MODEL).read_bytes())
         return self.model
+
+    @property
+    def attested(self) -> int:
+        """How many operators say that the delivered file is the accepted state."""
+        return len(self._attesters.get((self.number, self.model), ()))
 
     @property
     def waits(self) -> str:
         """What a solver whose rounds are played still waits for; empty where that is nothing."""
         now = self.now
-        if now is None or not now.complete or now.ended or now.part.released:
+        if now is None or not now.complete or now.ended or self.attested >= ATTESTERS:
             return ""
         return "its model to be fetched, checked and attested"
 
@@ -223,9 +231,11 @@ class Solving:
             return
         elif event.name == "Claimed" and said["key"] == self.key:
             self.number = said["part"]
-        elif event.name in ("Expired", "Left") and said["key"] == self.key and not self._looked:
+        elif event.name == "Attested":
+            self._attesters.setdefault((said["part"], said["model"]), set()).add(said["operator"])
+        elif event.name in ("Expired", "Quit") and said["key"] == self.key and not self._looked:
             self.number = None  # before this start: another claim may come
-            self.say(f"part {said['part']} was {event.name.lower()} while this node was off: what was accepted before is paid")
+            self.say(f"part {said['part']} was taken back while this node was off: what was accepted before is paid")
 
     def _look(self, now: int) -> Standing:
         part = self.chain.read("market", "partOf", self.swarm.id, self.number)
@@ -289,17 +299,13 @@ class Solving:
         self.send(f"adopt {standing.committed} {root.hex()}", "adoptRoot", "ledger", [self.key, root], now + LATE_S, goal)
 
     def _deliver(self, standing: Standing, now: int) -> None:
-        """Name the model's digest, and have what was kept back for it paid once others attest it."""
-        if not standing.complete:
+        """Name the model's digest. What was kept back for it is paid when the seeders' ballot is over, by whoever settles the job."""
+        if not standing.complete or self.model == NONE:
             return
         where = [self.swarm.id, self.number]
-        if self.chain.read("market", "isDelivered", *where):
-            if not standing.part.released:
-                goal = Goal(contract="market", function="partOf", args=where, field="released")
-                self.send("release", "release", "market", where, now + LATE_S, goal)
-        elif self.model not in (NONE, standing.part.model):
-            goal = Goal(contract="market", function="partOf", args=where, field="model", value=self.model)
-            self.send(f"deliver {self.model.hex()}", "deliver", "market", [*where, self.model], now + LATE_S, goal)
+        if not self.chain.read("delivery", "isDelivered", *where):
+            goal = Goal(contract="delivery", function="deliveryOf", args=where, field="model", value=self.model)
+            self.send(f"deliver {self.model.hex()}", "deliver", "delivery", [*where, self.model], now + LATE_S, goal)
 
     def _tell(self, standing: Standing) -> None:
         """Say once what changed for the solver."""
@@ -311,8 +317,9 @@ class Solving:
             self._once("over", f"the job is over with {standing.left} steps of part {self.number} not accepted")
         elif standing.complete:
             self._once("complete", f"part {self.number} is complete: {part.own} of its steps are yours; next its model is delivered")
-        if part.released and standing.mine:
-            self._once("released", f"the model of part {self.number} is attested: {amount(part.kept)} credits more are due")
+        if self.attested >= ATTESTERS:
+            what = f"{self.attested} verifiers attest the model of part {self.number}: {amount(part.kept)} credits more are due when that is final"
+            self._once("attested", what)
 
     def _once(self, what: str, sentence: str) -> None:
         if what not in self._told:

@@ -75,7 +75,7 @@ class Verifying:
         self.checked: dict[bytes, bytes] = {}  # digest of a delivered model -> what to attest: the same, or zeros
         self._held: dict[int, Wanted] = {}
         self._seeds = False
-        self._scanner = Scanner(chain, ("market",))
+        self._scanner = Scanner(chain, ("market", "delivery"))
         self._told: set[str] = set()
 
     # ---- the main thread
@@ -167,9 +167,9 @@ class Verifying:
             if said["checkpoint"] != NONE:
                 self.checkpoints[said["part"]] = Wanted(said["part"], said["checkpoint"], said["root"], 0)
         elif event.name == "Delivered":
-            part = self.chain.read("market", "partOf", self.swarm.id, said["part"])
-            until = part.deliveredAt + int(PATIENCE * self.offer.openWindow)
-            self.models[said["part"]] = Wanted(said["part"], said["model"], part.root, until)
+            where = [self.swarm.id, said["part"]]
+            until = self.chain.read("delivery", "deliveryOf", *where).time + int(PATIENCE * self.offer.openWindow)
+            self.models[said["part"]] = Wanted(said["part"], said["model"], self.chain.read("market", "partOf", *where).root, until)
 
     def _seed(self, now: int) -> None:
         """Say that this member holds and serves what the job needs: it runs, so recipe, model and rows are here."""
@@ -183,10 +183,13 @@ class Verifying:
         said = self.checked.get(wanted.digest)
         if said is None or not self._seeds:
             return
-        part = self.chain.read("market", "partOf", self.swarm.id, wanted.part)
-        if part.model == wanted.digest and part.operator != self.operator and not part.released:
-            args = [self.swarm.id, wanted.part, self.key, said]
-            self.send(f"attest {wanted.digest.hex()}", "attest", "market", args, part.deliveredAt + self.offer.openWindow, None)
+        where = [self.swarm.id, wanted.part]
+        delivered = self.chain.read("delivery", "deliveryOf", *where)
+        mine = self.chain.read("market", "partOf", *where).operator == self.operator
+        if delivered.model == wanted.digest and not mine:
+            goal = Goal(contract="delivery", function="voteOf", args=[*where, delivered.number, self.operator], field="2")
+            until = delivered.time + self.offer.openWindow
+            self.send(f"attest {wanted.digest.hex()}", "attest", "delivery", [*where, self.key, said], until, goal)
 
     def _once(self, what: str, sentence: str) -> None:
         if what not in self._told:
