@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from swarm.identity import Identity
 
 REFUSED = "refused.txt"
-GONE = ("PartTaken", "JobPhaseWrong", "PartComplete")  # somebody was faster: look again
+GONE = ("PartTaken", "PartFree", "PartComplete", "TooSoon")  # somebody was faster: look again
 
 Say = Callable[[str], None]
 
@@ -59,16 +59,20 @@ class Claim:
         if phase == JobPhase.SEEDING:
             self._wait("claims open when two operators of verifiers seed the job")
             return False
-        free = [number for number, part in enumerate(parts) if part.key == bytes(32) and part.steps < self.offer.stepsEach]
-        if phase != JobPhase.WORKING or not free:
+        had = [number for number, part in enumerate(parts) if can_be_had(part, self.offer, self.chain.head().time)]
+        if phase != JobPhase.WORKING or not had:
             why = f"the job is in phase {phase.name.lower()}" if phase != JobPhase.WORKING else "every part has a solver or is complete"
             return self._refuse(folder, f"{member.name} can claim no part: {why}")
-        return self._claim(member, folder, key, free[0])
+        return self._claim(member, folder, key, had[0], parts[had[0]].key != bytes(32))
 
-    def _claim(self, member: Identity, folder: Path, key: bytes, part: int) -> bool:
+    def _claim(self, member: Identity, folder: Path, key: bytes, part: int, expires: bool) -> bool:
+        """Claim a part, after taking it from a solver that does not move any more (`expires`)."""
         bond, chain = self.chain.read("market", "bondOf", vars(self.offer)), self.chain
         free = chain.link.embedded and check.is_credit(chain.rpc, chain.link)
         try:
+            if expires:
+                chain.send(member.secret, "market", "expire", self.job, part)
+                self.say(f"part {part} was taken back from a solver that had not moved for {self.offer.patience} s")
             for call in supplying(chain, member.address, bond, free, member.name, "market"):
                 chain.send(member.secret, call.role, call.function, *call.args)
             chain.send(member.secret, "market", "claim", self.job, part, key)
@@ -88,6 +92,12 @@ class Claim:
         self.say(why)
         disk.replace(folder / REFUSED, why.encode())
         return True
+
+
+def can_be_had(part: SimpleNamespace, offer: SimpleNamespace, now: int) -> bool:
+    """Whether a part is free or has a solver that did not move for the offer's patience, and has steps left."""
+    idle = part.key == bytes(32) or now > part.moved + offer.patience
+    return idle and part.steps < offer.stepsEach
 
 
 def refused(folder: Path) -> str:

@@ -96,6 +96,7 @@ class Solving:
         self.number: int | None = None  # of the part
         self.now: Standing | None = None
         self.model = NONE  # digest of the file to deliver
+        self._confirmed: set[int] = set()  # parts whose submitter has the model
         self._attesters: dict[tuple[int, bytes], set[bytes]] = {}  # of a part's delivered file: operators that have checked it
         self._scanner = Scanner(chain, ("ledger", "market", "delivery"))
         self._made: dict[int, Made] = {}
@@ -142,15 +143,15 @@ class Solving:
         return self.model
 
     @property
-    def attested(self) -> int:
-        """How many operators say that the delivered file is the accepted state."""
-        return len(self._attesters.get((self.number, self.model), ()))
+    def attested(self) -> bool:
+        """Whether two operators, or the submitter, say that the delivered file is the accepted state."""
+        return self.number in self._confirmed or len(self._attesters.get((self.number, self.model), ())) >= ATTESTERS
 
     @property
     def waits(self) -> str:
         """What a solver whose rounds are played still waits for; empty where that is nothing."""
         now = self.now
-        if now is None or not now.complete or now.ended or self.attested >= ATTESTERS:
+        if now is None or not now.complete or now.ended or self.attested:
             return ""
         return "its model to be fetched, checked and attested"
 
@@ -231,6 +232,8 @@ class Solving:
             return
         elif event.name == "Claimed" and said["key"] == self.key:
             self.number = said["part"]
+        elif event.name == "Confirmed":
+            self._confirmed.add(said["part"])
         elif event.name == "Attested":
             self._attesters.setdefault((said["part"], said["model"]), set()).add(said["operator"])
         elif event.name in ("Expired", "Quit") and said["key"] == self.key and not self._looked:
@@ -317,9 +320,8 @@ class Solving:
             self._once("over", f"the job is over with {standing.left} steps of part {self.number} not accepted")
         elif standing.complete:
             self._once("complete", f"part {self.number} is complete: {part.own} of its steps are yours; next its model is delivered")
-        if self.attested >= ATTESTERS:
-            what = f"{self.attested} verifiers attest the model of part {self.number}: {amount(part.kept)} credits more are due when that is final"
-            self._once("attested", what)
+        if self.attested:
+            self._once("attested", f"the model of part {self.number} is attested: {amount(part.kept)} credits more are due when that is final")
 
     def _once(self, what: str, sentence: str) -> None:
         if what not in self._told:

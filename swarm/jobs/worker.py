@@ -16,13 +16,13 @@ from swarm.chain.values import JobPhase, amount
 from swarm.errors import InputError
 from swarm.invite import Invite
 from swarm.jobs.book import Job
+from swarm.jobs.earning import Machine
 from swarm.launch import Choices
 from swarm.runs import Info, Run
 from swarm.settings import JobChoice
-from swarm.taking import Taking
+from swarm.taking import Taking, can_be_had
 
-SLOW_MFLOP_S = 4_000  # what a processor without a GPU does, of the work that recipes count
-SHARE = 0.25  # of an epoch that one step may take on such a machine
+SHARE = 0.25  # of an epoch that one step may take on a machine without a GPU
 SPARE = 0.8  # of the free memory
 
 
@@ -30,15 +30,15 @@ def fits(job: Job, gpu: bool) -> bool:
     """Whether this machine could do a job's steps in time, by what its submitter estimates; the recipe is looked at before it is begun."""
     if job.brief is None or not job.brief.addresses:
         return False
-    said = job.brief.estimate
-    if said.memory > SPARE * psutil.virtual_memory().available:
+    if job.brief.estimate.memory > SPARE * psutil.virtual_memory().available:
         return False
-    return gpu or (said.sampled + said.trained) / SLOW_MFLOP_S < SHARE * job.swarm.terms.epoch
+    return gpu or Machine(0, 1.0).step_s(job) < SHARE * job.swarm.terms.epoch
 
 
-def to_solve(jobs: Iterable[Job], gpu: bool) -> list[Job]:
-    """Jobs with a part to be had, the best paid step first."""
-    found = [job for job in jobs if job.open and fits(job, gpu)]
+def to_solve(jobs: Iterable[Job], gpu: bool, now: int) -> list[Job]:
+    """Jobs with a part to be had at chain time `now`, the best paid step first."""
+    on = (JobPhase.SEEDING, JobPhase.WORKING)
+    found = [job for job in jobs if job.phase in on and any(can_be_had(part, job.offer, now) for part in job.parts) and fits(job, gpu)]
     return sorted(found, key=lambda job: job.offer.price / job.offer.steps, reverse=True)
 
 
