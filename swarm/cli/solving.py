@@ -247,6 +247,7 @@ def _take(role: str, job: Job, choices: Choices, until: float | None, plain: boo
         launch.prepare_fetch(run, replace(choices, peers=1), members[0])
         recipe = joining.recipe_of(run, given, None, typer.echo)
         admission.admit(recipe, choices.allow_code, choices.recipe_folder, allow_hub)
+        joining.rows_of(run, recipe, typer.echo)
         if recipe.proof.profile == "none":
             raise Refused("proof", "the job's recipe has no proof: nothing of it could be paid", "take another job")
         chainhost.joined(run, recipe, given, choices)
