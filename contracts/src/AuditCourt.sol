@@ -16,13 +16,14 @@ contract AuditCourt is Sentences {
     /// @notice A challenge costs the least stake divided by this, if it fails.
     uint256 public constant BOND_DIVISOR = 10;
 
-    struct Plant {
+    /// @dev Of a planted fault, or of a challenge: made under a bond before it is opened.
+    struct Promise {
         bytes32 key;
         uint64 time;
         uint128 bond;
     }
 
-    mapping(bytes32 plant => Plant) private _plants;
+    mapping(bytes32 hash => Promise) private _promises;
 
     /// @notice The other contracts name this one when they are built; a wrong address shows here, not later.
     error AddressMismatch(address actual, address expected);
@@ -104,7 +105,14 @@ contract AuditCourt is Sentences {
     }
 
     /// @inheritdoc IAuditCourt
-    function challenge(IParticipationLedger.Header calldata header, bytes32 challengerKey) external {
+    function commitChallenge(bytes32 challengerKey, bytes32 hash) external {
+        uint128 bond = _promise(challengerKey, hash);
+        emit ChallengeCommitted(hash, challengerKey);
+        vault.takeBond(challengerKey, bond);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function challenge(IParticipationLedger.Header calldata header, bytes32 challengerKey, bytes32 salt) external {
         _onlyAgent(challengerKey);
         _onlyCommitted(header);
         (bytes32 key, uint32 epoch) = (header.key, header.epoch);
@@ -112,11 +120,17 @@ contract AuditCourt is Sentences {
         if (_swarmOf(challengerKey) != swarm) revert OtherSwarm(key, challengerKey);
         Case memory state = _inPhase(key, epoch, Phase.Challenge);
         if (state.level == LAST_LEVEL) revert LastLevel(state.level);
-        if (state.challenged || state.outcome == Outcome.Open) revert AlreadyChallenged(key, epoch);
-        uint128 bond = _bondOf(swarm);
-        _recordOf(key, epoch).challenges[state.level] = Challenge(challengerKey, bond);
-        emit Challenged(key, epoch, state.level, challengerKey, bond);
-        vault.takeBond(challengerKey, bond);
+        bytes32 hash = _challengeHash(key, epoch, state.level, challengerKey, salt);
+        Promise memory p = _promises[hash];
+        if (p.key != challengerKey || p.bond == 0 || p.time >= block.timestamp) revert ChallengeUnknown(hash);
+        _promises[hash].bond = 0;
+        if (state.challenged || state.outcome == Outcome.Open) {
+            emit ChallengeReturned(key, epoch, state.level, challengerKey, p.bond);
+            vault.payAside(swarm, ledger.operatorOf(challengerKey), p.bond);
+            return;
+        }
+        _recordOf(key, epoch).challenges[state.level] = Challenge(challengerKey, p.bond);
+        emit Challenged(key, epoch, state.level, challengerKey, p.bond);
     }
 
     /// @inheritdoc IAuditCourt
@@ -137,10 +151,7 @@ contract AuditCourt is Sentences {
 
     /// @inheritdoc IAuditCourt
     function commitPlant(bytes32 key, bytes32 plant) external {
-        _onlyAgent(key);
-        if (_plants[plant].bond != 0) revert PlantTaken(plant);
-        uint128 bond = _bondOf(_swarmOf(key));
-        _plants[plant] = Plant(key, uint64(block.timestamp), bond);
+        uint128 bond = _promise(key, plant);
         emit PlantCommitted(plant, key);
         vault.takeBond(key, bond);
     }
@@ -151,7 +162,7 @@ contract AuditCourt is Sentences {
         _onlyAgent(key);
         _onlyCommitted(header);
         bytes32 hash = _plantHash(key, epoch, from, to, salt);
-        Plant memory plant = _plants[hash];
+        Promise memory plant = _promises[hash];
         if (plant.key != key || plant.bond == 0) revert PlantUnknown(hash);
         ISwarmRegistry.Terms memory terms = _termsOf(key);
         uint256 deadline = _opensAt(terms, epoch, 0, 0) - terms.beacon;
@@ -161,7 +172,7 @@ contract AuditCourt is Sentences {
         if (!silent && state.phase != Phase.Challenge) revert WrongPhase(state.phase, Phase.Challenge);
         if (state.level != 0) revert WrongLevel(0, state.level);
         if (state.planted) revert PlantTaken(hash);
-        _plants[hash].bond = 0;
+        _promises[hash].bond = 0;
         emit PlantOpened(key, epoch, from, to);
         if (silent) {
             vault.payAside(_swarmOf(key), ledger.operatorOf(key), plant.bond);
@@ -174,11 +185,11 @@ contract AuditCourt is Sentences {
 
     /// @inheritdoc IAuditCourt
     function expirePlant(bytes32 plant) external {
-        Plant memory p = _plants[plant];
+        Promise memory p = _promises[plant];
         if (p.bond == 0) revert PlantUnknown(plant);
         uint256 deadline = uint256(p.time) + _termsOf(p.key).unbonding;
         if (block.timestamp < deadline) revert PlantTooLate(block.timestamp, deadline);
-        _plants[plant].bond = 0;
+        _promises[plant].bond = 0;
         emit PlantExpired(plant, p.bond);
         vault.dropAside(_swarmOf(p.key), p.bond);
     }
@@ -220,8 +231,20 @@ contract AuditCourt is Sentences {
     }
 
     /// @inheritdoc IAuditCourt
+    function challengeHash(bytes32 key, uint32 epoch, uint8 level, bytes32 challengerKey, bytes32 salt) external view returns (bytes32) {
+        return _challengeHash(key, epoch, level, challengerKey, salt);
+    }
+
+    /// @inheritdoc IAuditCourt
     function bondOf(bytes32 swarm) external view returns (uint256) {
         return _bondOf(swarm);
+    }
+
+    function _promise(bytes32 key, bytes32 hash) private returns (uint128 bond) {
+        _onlyAgent(key);
+        if (_promises[hash].bond != 0) revert PlantTaken(hash);
+        bond = _bondOf(_swarmOf(key));
+        _promises[hash] = Promise(key, uint64(block.timestamp), bond);
     }
 
     function _count(Session storage session, Vote storage vote) private {
@@ -281,5 +304,9 @@ contract AuditCourt is Sentences {
 
     function _plantHash(bytes32 key, uint32 epoch, uint32 from, uint32 to, bytes32 salt) private pure returns (bytes32) {
         return keccak256(abi.encode(key, epoch, from, to, salt));
+    }
+
+    function _challengeHash(bytes32 key, uint32 epoch, uint8 level, bytes32 challengerKey, bytes32 salt) private view returns (bytes32) {
+        return keccak256(abi.encode(address(this), key, epoch, level, challengerKey, salt));
     }
 }

@@ -42,8 +42,7 @@ contract CourtTest is Town {
     }
 
     function challengeBy(bytes32 key) private {
-        vm.prank(ledger.operatorOf(key));
-        court.challenge(h, key);
+        challengeBy(h, key);
     }
 
     function outsider() private view returns (bytes32) {
@@ -464,7 +463,7 @@ contract CourtTest is Town {
         bytes32 key = keys[3];
         vm.prank(operators[3]);
         refused(IAuditCourt.LastLevel.selector);
-        court.challenge(h, key);
+        court.challenge(h, key, key);
         next();
         outcomeIs(h, IAuditCourt.Outcome.Clean);
         isTrue(court.caseOf(h.key, 0).smallPanel, "marked");
@@ -474,16 +473,78 @@ contract CourtTest is Town {
     function test_challenge_refusals() public {
         open();
         bytes32 key = keys[1];
+        bytes32 hash = promiseOf(h, key);
+        pass(1);
         vm.prank(operators[1]);
         refused(IAuditCourt.WrongPhase.selector);
-        court.challenge(h, key);
+        court.challenge(h, key, key);
         speak(h, 0, all(ok()));
         refused(IAuditCourt.NotAgent.selector);
-        court.challenge(h, key);
-        challengeBy(key);
+        court.challenge(h, key, key);
+        refused(IAuditCourt.NotAgent.selector);
+        court.commitChallenge(key, hash);
         vm.prank(operators[1]);
-        refused(IAuditCourt.AlreadyChallenged.selector);
-        court.challenge(h, key);
+        refused(IAuditCourt.PlantTaken.selector);
+        court.commitChallenge(key, hash);
+        vm.prank(operators[1]);
+        refused(IAuditCourt.ChallengeUnknown.selector);
+        court.challenge(h, key, "another salt");
+        openChallenge(h, key);
+        vm.prank(operators[1]);
+        refused(IAuditCourt.ChallengeUnknown.selector);
+        court.challenge(h, key, key);
+    }
+
+    function test_challenge_notInTheSecondOfItsPromise() public {
+        open();
+        speak(h, 0, all(ok()));
+        bytes32 key = keys[1];
+        promiseOf(h, key);
+        vm.prank(operators[1]);
+        refused(IAuditCourt.ChallengeUnknown.selector);
+        court.challenge(h, key, key);
+    }
+
+    function test_challenge_takesItsBondWithThePromise() public {
+        open();
+        speak(h, 0, all(ok()));
+        bytes32 key = outsider();
+        promiseOf(h, key);
+        isEqual(stakeIn(key), STAKE - court.bondOf(SWARM), "bond");
+        pass(1);
+        openChallenge(h, key);
+        isEqual(stakeIn(key), STAKE - court.bondOf(SWARM), "once");
+    }
+
+    function test_challenge_thatCameSecond_hasItsBondBack() public {
+        open();
+        speak(h, 0, all(ok()));
+        (bytes32 first, bytes32 second) = (keys[1], keys[2]);
+        promiseOf(h, first);
+        promiseOf(h, second);
+        pass(1);
+        openChallenge(h, first);
+        openChallenge(h, second);
+        isEqual(claims(second), court.bondOf(SWARM), "back");
+        next();
+        speak(h, 1, all(fault(h)));
+        next();
+        court.finalize(h);
+        isTrue(claims(first) > court.bondOf(SWARM), "the first one won");
+        isTrue(claims(second) == court.bondOf(SWARM) || claims(second) > STAKE / 20, "the second has its bond, or a juror's share");
+    }
+
+    function test_challenge_neverOpened_losesItsBondInTheEnd() public {
+        open();
+        speak(h, 0, all(ok()));
+        bytes32 key = outsider();
+        bytes32 hash = promiseOf(h, key);
+        refused(IAuditCourt.PlantTooLate.selector);
+        court.expirePlant(hash);
+        pass(2_000);
+        uint256 before = vault.treasuryOf(SWARM);
+        court.expirePlant(hash);
+        isEqual(vault.treasuryOf(SWARM) - before, court.bondOf(SWARM), "to the treasury");
     }
 
     function test_challenge_refusesOtherSwarms() public {
@@ -493,16 +554,16 @@ contract CourtTest is Town {
         bytes32 key = registry.register("other", peer(1), address(this));
         ledger.enter("other", address(this), peer(1));
         refused(IAuditCourt.OtherSwarm.selector);
-        court.challenge(h, key);
+        court.challenge(h, key, key);
     }
 
     function test_challenge_notNeededWhereTheCaseGoesOnAnyway() public {
         open();
         speak(h, 0, both(ok(), fault(h)));
         bytes32 key = keys[1];
-        vm.prank(operators[1]);
-        refused(IAuditCourt.AlreadyChallenged.selector);
-        court.challenge(h, key);
+        challengeBy(key);
+        isTrue(!court.caseOf(h.key, 0).challenged, "not counted");
+        isEqual(claims(key), court.bondOf(SWARM), "bond back");
     }
 
     // --- concession

@@ -21,6 +21,8 @@ contract Townsfolk is Town {
     uint256 public wrongSettlements;
     mapping(uint8 outcome => uint256) public outcomes;
     mapping(bytes32 seatId => Say) private _said;
+    uint256 private constant OPENED = type(uint256).max;
+    mapping(bytes32 by => mapping(bytes32 key => mapping(uint32 epoch => mapping(uint8 level => uint256)))) private _promised;
 
     constructor() {
         deploy();
@@ -113,15 +115,21 @@ contract Townsfolk is Town {
         }
     }
 
+    /// @dev A promise, or an open one's challenge: in time, too late, beaten by another.
     function challenge(uint256 who, uint256 back, uint256 by) external {
         (IParticipationLedger.Header memory h, bool found_) = pick(who, back);
         by %= MEMBERS;
-        if (!found_ || vault.stakeOf(keys[by]).active < court.bondOf(SWARM)) return;
+        if (!found_) return;
         IAuditCourt.Case memory c = court.caseOf(h.key, h.epoch);
-        bool may = c.phase == IAuditCourt.Phase.Challenge && c.level < 3 && !c.challenged && c.outcome != IAuditCourt.Outcome.Open;
-        if (!may) return;
-        vm.prank(operators[by]);
-        court.challenge(h, keys[by]);
+        if (c.phase != IAuditCourt.Phase.Challenge || c.level == 3) return;
+        uint256 since = _promised[keys[by]][h.key][h.epoch][c.level];
+        if (since == 0 && vault.stakeOf(keys[by]).active >= court.bondOf(SWARM)) {
+            _promised[keys[by]][h.key][h.epoch][c.level] = block.timestamp;
+            promiseOf(h, keys[by]);
+        } else if (since != 0 && since != OPENED && since < block.timestamp) {
+            _promised[keys[by]][h.key][h.epoch][c.level] = OPENED;
+            openChallenge(h, keys[by]);
+        }
     }
 
     function concede(uint256 who, uint256 back) external {

@@ -178,8 +178,7 @@ contract ThreatsTest is Town {
         uint256 whistle = 1;
         while (keys[whistle] == seats[0] || keys[whistle] == seats[1]) ++whistle;
         speak(h, 0, all(ok()));
-        vm.prank(operators[whistle]);
-        court.challenge(h, keys[whistle]);
+        challengeBy(h, keys[whistle]);
         pass(20);
         speak(h, 1, all(fault(h)));
         pass(20);
@@ -187,6 +186,31 @@ contract ThreatsTest is Town {
         isEqual(wealth(0), 0, "prover");
         isTrue(wealth(indexOf(seats[0])) < STAKE && wealth(indexOf(seats[1])) < STAKE, "colluders");
         isTrue(wealth(whistle) > STAKE, "whistleblower");
+    }
+
+    /// @dev The copycat saw the promise and made it too, in its own name as it must; it holds none for this case when the challenge shows.
+    function test_threat07_copycat_ofAWhistleblower_hasNothingToOpen() public {
+        IParticipationLedger.Header memory h = commit(0, 0);
+        beaconOf(0);
+        bytes32[] memory seats = panel(h, 0);
+        uint256 whistle = 1;
+        while (keys[whistle] == seats[0] || keys[whistle] == seats[1]) ++whistle;
+        uint256 copycat = whistle + 1;
+        while (keys[copycat] == seats[0] || keys[copycat] == seats[1]) ++copycat;
+        bytes32 key = keys[copycat];
+        speak(h, 0, all(ok()));
+        bytes32 hash = promiseOf(h, keys[whistle]);
+        vm.prank(operators[copycat]);
+        refused(IAuditCourt.PlantTaken.selector);
+        court.commitChallenge(key, hash);
+        vm.prank(operators[copycat]);
+        court.commitChallenge(key, keccak256("a hash of its own, about something else"));
+        pass(1);
+        vm.prank(operators[copycat]);
+        refused(IAuditCourt.ChallengeUnknown.selector);
+        court.challenge(h, key, keys[whistle]);
+        openChallenge(h, keys[whistle]);
+        isTrue(court.caseOf(h.key, 0).challenged, "by the whistleblower");
     }
 
     function test_threat08_aClassOfOneOrTwoScoresNothing() public {

@@ -261,6 +261,24 @@ abstract contract Town is Base {
         court.revealVerdict(seat, h, level, say.verdict, say.step, say.value, seat);
     }
 
+    /// @dev Promises a challenge of the level in session, and opens it a second later.
+    function challengeBy(IParticipationLedger.Header memory h, bytes32 key) internal {
+        promiseOf(h, key);
+        pass(1);
+        openChallenge(h, key);
+    }
+
+    function promiseOf(IParticipationLedger.Header memory h, bytes32 key) internal returns (bytes32 hash) {
+        hash = court.challengeHash(h.key, h.epoch, court.caseOf(h.key, h.epoch).level, key, key);
+        vm.prank(ledger.operatorOf(key));
+        court.commitChallenge(key, hash);
+    }
+
+    function openChallenge(IParticipationLedger.Header memory h, bytes32 key) internal {
+        vm.prank(ledger.operatorOf(key));
+        court.challenge(h, key, key);
+    }
+
     function all(Say memory a) internal pure returns (Say[] memory s) {
         s = new Say[](1);
         s[0] = a;

@@ -67,7 +67,7 @@ interface IAuditCourt {
     error VerdictInvalid(uint8 verdict);
     error StepNotDrawn(uint32 step);
     error HeaderUnknown(bytes32 key, uint32 epoch);
-    error AlreadyChallenged(bytes32 key, uint32 epoch);
+    error ChallengeUnknown(bytes32 hash);
     error LastLevel(uint8 level);
     error OtherSwarm(bytes32 key, bytes32 other);
     error AlreadyFinalized(bytes32 key, uint32 epoch);
@@ -89,6 +89,9 @@ interface IAuditCourt {
     event SaltOpened(bytes32 indexed key, uint32 indexed epoch, bytes32[] salts);
     event LeafProvided(bytes32 indexed key, uint32 indexed epoch, uint32 step, bytes leaf);
     event Challenged(bytes32 indexed key, uint32 indexed epoch, uint8 level, bytes32 indexed challengerKey, uint256 bond);
+    event ChallengeCommitted(bytes32 indexed hash, bytes32 indexed challengerKey);
+    /// @notice Somebody else's challenge was first, or nothing needs one: the bond is the challenger's again, to be claimed from the vault.
+    event ChallengeReturned(bytes32 indexed key, uint32 indexed epoch, uint8 level, bytes32 indexed challengerKey, uint256 bond);
     event Conceded(bytes32 indexed key, uint32 indexed epoch, uint256 fee);
     event PlantCommitted(bytes32 indexed plant, bytes32 indexed key);
     event PlantOpened(bytes32 indexed key, uint32 indexed epoch, uint32 from, uint32 to);
@@ -110,6 +113,8 @@ interface IAuditCourt {
     ) external view returns (bytes32);
     /// @notice The hash that `commitPlant` takes: keccak256(abi.encode(key, epoch, from, to, salt)).
     function plantHash(bytes32 key, uint32 epoch, uint32 from, uint32 to, bytes32 salt) external pure returns (bytes32);
+    /// @notice The hash that `commitChallenge` takes: keccak256(abi.encode(this court, key, epoch, level, challengerKey, salt)).
+    function challengeHash(bytes32 key, uint32 epoch, uint8 level, bytes32 challengerKey, bytes32 salt) external view returns (bytes32);
     function auditBeacon(bytes32 swarm, uint32 epoch) external view returns (bytes32 value, bool ready);
     function epochSeed(bytes32 swarm, uint32 epoch) external view returns (bytes32 value, bool ready);
     /// @notice Chain times of a level's audit: verdicts are committed in [opens, commits), revealed in [commits, reveals), challenged
@@ -136,15 +141,20 @@ interface IAuditCourt {
     function openSalt(IParticipationLedger.Header calldata header, bytes32[] calldata salts) external;
     /// @notice The prover answers the charge that the record of `step` cannot be had, by showing it; that ends the charge.
     function provide(IParticipationLedger.Header calldata header, uint32 step, bytes calldata leaf, bytes32[] calldata proof) external;
-    /// @notice Sends the case to the next jury for a bond from the challenger's stake; lost if the jury confirms what was challenged.
-    function challenge(IParticipationLedger.Header calldata header, bytes32 challengerKey) external;
+    /// @notice Promises a challenge (agent of `challengerKey`) without saying of what: see `challengeHash`. Best in the challenge window,
+    /// since only there it can be opened. The bond leaves the challenger's stake now, so that nobody promises on every case for nothing, to copy
+    /// others' challenges when he sees them; a promise that is not opened loses it (`expirePlant`).
+    function commitChallenge(bytes32 challengerKey, bytes32 hash) external;
+    /// @notice Opens a promise of an earlier block in the challenge window and sends the case to the next jury. The bond is lost if the jury
+    /// confirms what was challenged, and returned if another challenge was first.
+    function challenge(IParticipationLedger.Header calldata header, bytes32 challengerKey, bytes32 salt) external;
     /// @notice The prover gives up an epoch before verdicts are revealed: no score, and a fee.
     function concede(IParticipationLedger.Header calldata header) external;
     /// @notice Promises a planted fault (bonded, from the prover's stake) in an epoch whose commit window is still open.
     function commitPlant(bytes32 key, bytes32 plant) external;
     /// @notice Opens it after the verdicts of level 0; one that is not opened is a fault like any other, and its bond is lost.
     function openPlant(IParticipationLedger.Header calldata header, uint32 from, uint32 to, bytes32 salt) external;
-    /// @notice Sends the bond of a plant that nobody opened in time to the treasury (anyone).
+    /// @notice Sends the bond of a plant or a challenge that nobody opened in time to the treasury (anyone).
     function expirePlant(bytes32 plant) external;
     /// @notice Charges a seated member that gave no verdict in time, and pauses it (anyone).
     function lapse(IParticipationLedger.Header calldata header, uint8 level, uint8 roll, bytes32 auditorKey) external;
