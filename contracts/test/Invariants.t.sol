@@ -124,8 +124,10 @@ contract Townsfolk is Town {
         if (c.phase != IAuditCourt.Phase.Challenge || c.level == 3) return;
         uint256 since = _promised[keys[by]][h.key][h.epoch][c.level];
         if (since == 0 && vault.stakeOf(keys[by]).active >= court.bondOf(SWARM)) {
-            _promised[keys[by]][h.key][h.epoch][c.level] = block.timestamp;
-            promiseOf(h, keys[by]);
+            bool atOnce = back % 2 == 0 && block.timestamp + 1 < c.phaseEnds;
+            _promised[keys[by]][h.key][h.epoch][c.level] = atOnce ? OPENED : block.timestamp;
+            if (atOnce) challengeBy(h, keys[by]);
+            else promiseOf(h, keys[by]);
         } else if (since != 0 && since != OPENED && since < block.timestamp) {
             _promised[keys[by]][h.key][h.epoch][c.level] = OPENED;
             openChallenge(h, keys[by]);

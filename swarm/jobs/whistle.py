@@ -5,25 +5,22 @@
     whistle.watch(until)             every commitment, as soon as its steps are drawn
     whistle.challenge(target)        by commit-reveal
 
-What a challenge says, that somebody is wrong, is worth money, so it must not be copied from the chain's waiting transactions: first goes
-keccak256(abi.encode(court, key, epoch, level, challenger, salt)), a block later the challenge with its salt. The salt is on disk before
-the first is sent.
+`swarm.challenger` sends the two.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from swarm import disk, keys
+from swarm import keys
 from swarm.chain import check
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner
 from swarm.chain.values import Outcome, Phase, amount
+from swarm.challenger import Challenger
 from swarm.enrolment import Enrolment, session_key
 from swarm.errors import ChainError, ChainRefused
 from swarm.identity import Identity
@@ -33,8 +30,6 @@ from swarm.proof.schedule import OLDEST_SEED
 from swarm.stake import adding
 
 LOOK_S = 1.0
-BLOCK_S = 60.0  # that a block may take
-SALTS = "challenges.json"
 OK, FAULT = "ok", "fault"
 HEADER = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
 
@@ -45,40 +40,6 @@ Replay = Callable[[Target, list[int] | None, float], Audit]
 def disagrees(verdict: str | None, outcome: Outcome) -> bool:
     """Whether a replay's verdict contradicts how a case stands. What could not be had or replayed contradicts nothing."""
     return (verdict == FAULT and outcome in (Outcome.CLEAN, Outcome.UNAUDITED)) or (verdict == OK and outcome in (Outcome.FAULT, Outcome.WITHHELD))
-
-
-class Challenger:
-    """Sends challenges for one member by commit-reveal. `folder` keeps the salts."""
-
-    def __init__(self, chain: Chain, key: bytes, secret: bytes, folder: Path):
-        self.chain, self.key, self.secret, self.folder = chain, key, secret, folder
-
-    def challenge(self, header: SimpleNamespace, level: int) -> str:
-        """Commit, wait for a block, challenge; the transaction's hash. Raises ChainRefused, ChainError."""
-        salt = self._salt(header.key, header.epoch, level)
-        place = self.chain.places["court"].rjust(32, b"\0")
-        number = header.epoch.to_bytes(32, "big") + level.to_bytes(32, "big")
-        commitment = keys.keccak(place, header.key, number, self.key, salt)
-        sent = self.chain.send(self.secret, "court", "commitChallenge", commitment)
-        self._pass(int(sent["blockNumber"], 16))
-        return self.chain.send(self.secret, "court", "challenge", vars(header), self.key, salt)["transactionHash"]
-
-    def _salt(self, key: bytes, epoch: int, level: int) -> bytes:
-        """The salt of a challenge, the same one after an interruption."""
-        path, name = self.folder / SALTS, f"{key.hex()}:{epoch}:{level}"
-        known = json.loads(path.read_bytes()) if path.exists() else {}
-        if name not in known:
-            known[name] = os.urandom(32).hex()
-            disk.replace(path, json.dumps(known).encode())
-            os.chmod(path, 0o600)
-        return bytes.fromhex(known[name])
-
-    def _pass(self, block: int) -> None:
-        end = time.monotonic() + BLOCK_S
-        while self.chain.head().number <= block:
-            if time.monotonic() > end:
-                raise ChainError(f"no block came after {block}", "the challenge is committed: run the same command again")
-            time.sleep(0.2)
 
 
 class Whistle:
