@@ -7,8 +7,8 @@ import stat
 from types import SimpleNamespace
 
 import pytest
-
 from chains import commitment, running
+
 from swarm import keys
 from swarm.chain.values import WEI, Phase, Verdict
 from swarm.challenger import SALTS, Challenger

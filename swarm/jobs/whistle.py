@@ -17,7 +17,6 @@ from types import SimpleNamespace
 
 from swarm import keys
 from swarm.chain import check
-from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner
 from swarm.chain.values import Outcome, Phase, amount
 from swarm.challenger import Challenger
