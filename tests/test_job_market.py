@@ -142,10 +142,10 @@ def test_the_book_tells_jobs_by_the_chain_and_survives_a_hostile_brief(world, ho
     job = Book(world.chain).job(hostile.short)
     assert job.brief is None and job.name == "(no brief)" and "does not parse" in job.why
     assert any(row["job"] == hostile.id.hex() for row in rows(world.chain))
-    (home / "run" / "chain").mkdir(parents=True)
-    world.link.save(home / "run" / "chain")
-    shown = {row.id: row for row in web.rows(SimpleNamespace(folder=home / "run"))}
-    assert shown[mine.short].progress == "0 of 40 steps" and shown[hostile.short].what.startswith("(no brief): the brief does not parse")
+    listing = web.listing(world.chain)
+    shown = {row["job"]: row for row in listing.rows}
+    assert shown[mine.id.hex()]["accepted_steps"] == 0 and shown[hostile.id.hex()]["about"].startswith("the brief does not parse")
+    assert any("does not parse" in line for line in listing.told[hostile.id.hex()])
 
 
 def test_guidance_and_chances_come_from_the_open_jobs(world, home, member):

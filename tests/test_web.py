@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 import webs
@@ -25,12 +24,15 @@ from swarm.chain import link
 from swarm.errors import ChainError
 from swarm.heartbeat import FILE as HEARTBEAT
 from swarm.heartbeat import Heartbeat
+from swarm.jobs import place as local
 from swarm.market.tape import Tape
 from swarm.ui.web import chart as charts
-from swarm.ui.web import server
+from swarm.ui.web import newest, server
 from swarm.ui.web.chart import Line, chart
 from swarm.ui.web.hall import Hall
-from swarm.ui.web.picture import Member, Picture, Pictures
+from swarm.ui.web.jobs import Listing, Listings
+from swarm.ui.web.newest import Look
+from swarm.ui.web.picture import Picture, Pictures
 from swarm.ui.web.scene import Scene
 from swarm.ui.web.server import Door
 from swarm.ui.web.site import Site, shown
@@ -73,11 +75,16 @@ def market_of(site: Site) -> str:
     return site.page("/markets", {}).html.partition('href="/market/')[2].partition('"')[0]
 
 
+def job_of(site: Site) -> str:
+    return site.page("/jobs", {}).html.partition('href="/job/')[2].partition('"')[0]
+
+
 # ---- what is shown
 
 
 def test_every_view_shows_what_the_stores_hold_and_no_markup_of_theirs(site, hostile):
-    places = [*VIEWS, f"/market/{market_of(site)}", f"/peer/{SCRIPT}", "/peer/" + site.pictures.of(hostile).members[0].operator]
+    member = site.pictures.of(hostile).members[0]
+    places = [*VIEWS, f"/market/{market_of(site)}", f"/job/{job_of(site)}", f"/peer/{SCRIPT}", f"/peer/{member.operator}"]
     pages = {place: site.page(place, {}) for place in places}
     for place, page in pages.items():
         assert page.status == 200, place
@@ -102,7 +109,8 @@ def test_the_views_have_what_the_commands_say(site, hostile):
     assert "1000 × (0.50 × 0/" in history and "W verified work" in history and 'id="epoch-0"' in history
     drawn = site.page("/curves", {}).html
     assert drawn.count("<polyline") == 2 + 2 + 1 and "best constant answer" in drawn and "<table>" in drawn
-    assert "no jobs" in site.page("/jobs", {}).html
+    jobs, job = site.page("/jobs", {}).html, site.page(f"/job/{job_of(site)}", {}).html
+    assert "seeding" in jobs and "0 of 40" in jobs and "are in escrow" in job and "part 0: nobody" in job and "for the best" in job
 
 
 def test_prices_of_a_market_that_may_still_draw_its_reader_are_hidden(hostile, monkeypatch):
@@ -125,7 +133,7 @@ def test_prices_of_a_market_that_may_still_draw_its_reader_are_hidden(hostile, m
 
 def test_what_no_view_cleans_is_cleaned_where_it_is_printed(site):
     assert shown("a\u202eb\x1b[0m\u200b") == "ab[0m" and shown(None) == "–" and shown(3) == 3
-    page = site.page("/jobs", {}).html  # the recipe's name in run.json ends with a right-to-left override
+    page = site.page("/curves", {}).html  # the recipe's name in run.json ends with a right-to-left override
     assert "recipe <bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in page
     assert site._jinja.from_string("{{ x }}").render(x=f"\u202e{IMAGE}").startswith("&lt;img")
 
@@ -133,14 +141,14 @@ def test_what_no_view_cleans_is_cleaned_where_it_is_printed(site):
 def test_pages_are_bounded(hostile):
     rows = list(range(1000))
     for said, number in (("2", 2), ("999999", 25), ("0", 1), ("-1", 1), ("9" * 40, 1), ("x", 1), ("", 1), ("٣", 1)):
-        part = Scene(hostile, None, {"page": said}).part(rows)
+        part = Scene(hostile, query={"page": said}).part(rows)
         assert (part.number, part.last, len(part.rows)) == (number, 25, 40), said
-    assert Scene(hostile, None, {}).part([]).last == 1
+    assert Scene(hostile).part([]).last == 1
 
 
 def test_unknown_addresses_are_404_and_say_so(site):
-    unknown = ("/nothing", "/markets/x", "/market/", "/market/zz", f"/market/{'0' * 64}", "/peer/nobody", "/peer/", "/curves/", "//", "/style.css/x")
-    for path in unknown:
+    unknown = ("/nothing", "/markets/x", "/market/", "/market/zz", "/peer/nobody", "/job/x", "/job/", "/curves/", "//", "/style.css/x")
+    for path in (*unknown, f"/market/{'0' * 64}"):
         page = site.page(path, {})
         assert page.status == 404 and "Nothing to show" in page.html, path
 
@@ -152,7 +160,8 @@ def test_without_a_run_every_view_is_one_sentence(home):
     site = Site()
     for place in VIEWS:
         page = site.page(place, {})
-        assert page.status == 200 and "There is no run in" in page.html and "swarm up" in page.html, place
+        said = "There are no jobs" if place == "/jobs" else "There is no run in"
+        assert page.status == 200 and said in page.html and ("swarm up" in page.html or place == "/jobs"), place
     site.close()
 
 
@@ -173,9 +182,11 @@ def test_a_run_that_has_no_chain_yet_and_a_damaged_file_are_said(home):
     run.unlock()
 
 
-def test_a_picture_is_kept_when_the_chain_stops_answering(hostile):
+def test_a_picture_is_kept_when_the_chain_stops_answering(hostile, monkeypatch):
     pictures = Pictures()
     good = pictures.of(hostile)
+    monkeypatch.setattr(newest, "OFTEN_S", 0.0)
+    monkeypatch.setattr(newest, "SHARE", 0.0)
     assert good.members and not good.trouble and pictures.of(hostile) is good
     there = link.load(hostile.chain)
     there.at("http://127.0.0.1:9").save(hostile.chain)
@@ -184,35 +195,40 @@ def test_a_picture_is_kept_when_the_chain_stops_answering(hostile):
         end = time.monotonic() + 20
         while not (late := pictures.of(hostile)).trouble and time.monotonic() < end:
             time.sleep(0.05)
-        assert late.trouble and late.members == good.members and late.hall is good.hall
+        assert late.trouble and late.members == good.members and late.hall is good.hall and late.taken == good.taken
     finally:
         hostile.unlock()
         there.save(hostile.chain)
         pictures.close()
 
 
-def test_a_picture_is_taken_again_only_now_and_then(hostile, monkeypatch):
-    taken, pictures = [], Pictures()
-    monkeypatch.setattr(pictures, "_taken", lambda run: taken.append(run) or Picture(members=(Member("0x", "x", ("x",)),)))
-    for _ in range(5):
-        pictures.of(hostile)
-    assert len(taken) == 1, "the run is off"
-    hostile.lock()
-    try:
-        for _ in range(5):
-            pictures.of(hostile)
-            pictures._taking and pictures._taking.result()
-        assert len(taken) == 2, "it is on now"
-        pictures._newest = replace(pictures._newest, taken=time.time() - 1000, seconds=50)
-        pictures.of(hostile)
-        pictures._taking.result()
-        assert len(taken) == 3
-        pictures.of(hostile)
-        pictures._newest = replace(pictures._newest, taken=time.time() - 100, seconds=50)
-        assert pictures.of(hostile) and pictures._taking is None, "what takes long is done seldom"
-    finally:
-        hostile.unlock()
-        pictures.close()
+def test_what_is_looked_at_is_looked_at_again_only_now_and_then(monkeypatch):
+    looks, clock = [], [1000.0]
+    monkeypatch.setattr(newest.time, "time", lambda: clock[0])
+
+    def look(subject: str) -> Look:
+        clock[0] += 20  # so long it takes
+        looks.append(subject)
+        if subject == "broken":
+            raise ChainError("nobody answers", "wait")
+        return Look()
+
+    kept = newest.Newest(look, Look, "test")
+
+    def seen(subject: str, mark: int = 0, on: bool = True, later: float = 0.0) -> int:
+        clock[0] += later
+        for _ in range(3):
+            kept.of(subject, "whose", mark, on)
+            kept._taking and kept._taking.result()
+        return len(looks)
+
+    assert seen("run") == 1 and seen("run", later=199) == 1, "what takes long is done seldom"
+    assert seen("run", later=2) == 2 and seen("run", on=False, later=10**6) == 2, "what is off stays as it is"
+    assert seen("run", mark=1, on=False) == 3, "unless something says that it changed"
+    assert seen("broken", mark=2) == 4 and kept.of("broken", "whose", 2, True).trouble == "nobody answers"
+    assert kept.of("broken", "whose", 2, True).taken > 1000, "the last good look stays"
+    assert seen("broken", mark=2, later=29) == 4 and seen("broken", mark=2, on=False, later=2) == 5
+    kept.close()
 
 
 def test_looking_at_a_chain_that_is_off_changes_nothing_and_lets_it_start(tmp_path):
@@ -231,6 +247,22 @@ def test_looking_at_a_chain_that_is_off_changes_nothing_and_lets_it_start(tmp_pa
     link.load(folder).model_copy(update={"embedded": False}).at("http://127.0.0.1:9").save(folder)
     with pytest.raises(ChainError), chainhost.looking(folder):
         pass
+
+
+def test_jobs_are_those_of_the_local_market_else_of_the_run(hostile, home):
+    there, listings = link.load(hostile.chain), Listings()
+    assert listings.of(None) == Listing() and len(listings.of(hostile).rows) == 1
+    (home / local.FOLDER).mkdir()
+    there.save(home / local.FOLDER)
+    assert len(listings.of(None).rows) == 1
+    host = runs.claim(home / local.FOLDER / local.LOCK)  # somebody keeps the market's chain on now, and it does not answer
+    there.at("http://127.0.0.1:9").save(home / local.FOLDER)
+    end = time.monotonic() + 20
+    while not (late := listings.of(None)).trouble and time.monotonic() < end:
+        time.sleep(0.05)
+    assert late.trouble and len(late.rows) == 1, "what was known stays"
+    os.close(host)
+    listings.close()
 
 
 # ---- curves
@@ -370,5 +402,5 @@ def test_what_the_command_says_no_to(capsys, home, monkeypatch):
         assert code == 5 and "the port is taken" in err and "--port" in err
     code, _, err = command(capsys, "web", "--host", "192.0.2.1", "--port", "0")
     assert code == 2 and "cannot listen on 192.0.2.1" in err and "there is no password" in err
-    monkeypatch.setattr(server, "serve", lambda host, port, run_dir, say: say("here"))
+    monkeypatch.setattr(server, "serve", lambda host, port, site, say: say("here"))
     assert "warning" in command(capsys, "web", "--host", "0.0.0.0")[2] and "warning" not in command(capsys, "web")[2]

@@ -78,6 +78,10 @@ def test_all_views_by_clicking_and_what_was_planted_does_nothing(page):
     assert SCRIPT in body() and LINK in body() and "characters more are not shown here" in body()
     page.locator("td.wide").nth(1).hover()
     clicked(page, "Jobs", "Jobs")
+    assert SCRIPT in body()
+    page.locator("tbody a").first.click()
+    whole(page, "Job")
+    assert page.locator("h1").inner_text() == SCRIPT and LINK in body() and "are in escrow" in body()
     clicked(page, "Curves", "Curves")
     assert page.locator("polyline").count() == 5 and page.locator("polyline").first.bounding_box()["width"] > 200
     page.get_by_text("The figures").first.click()

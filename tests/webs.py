@@ -12,15 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chains import Member, World, commitment
+from test_job_market import HELLO, begun
 
 from judge import events, manifest
 from judge.manifest import Manifest
 from judge.terms import CREDIT
 from swarm import recipe, runs
 from swarm.chain.client import Swarm
+from swarm.chain.values import WEI
 from swarm.enrolment import schedule_of, write_schedule
 from swarm.heartbeat import FILE as HEARTBEAT
 from swarm.heartbeat import Heartbeat
+from swarm.identity import Identity
+from swarm.jobs.brief import Brief
 from swarm.judging import FOLDER
 from swarm.market import page as pages
 from swarm.market.facts import domain_of, round_seed
@@ -56,7 +60,22 @@ def hostile_run(folder: Path, world: World) -> Run:
     fields = commitment(host, 0)
     world.chain.send(host.session, "ledger", "commit", *fields)
     _market(run.peer(0) / FOLDER / FILE, world, swarm, host, other)
+    _job(folder.parent, world)
     return run
+
+
+def _job(folder: Path, world: World) -> None:
+    """A job of the run's chain whose brief is a stranger's."""
+    member = Identity.create(folder / "submitter", None, unencrypted=True)
+    world.anvil.fund(member.address, 10 * WEI)
+    mine, cost = begun(), 10 * WEI
+    with world.at_once():
+        mine.create(world.chain, member, HELLO, lambda text: None)
+        world.chain.send(member.secret, "credit", "faucet", cost)
+        world.chain.send(member.secret, "credit", "approve", world.chain.address("market"), cost)
+        brief = Brief(SCRIPT, f"{LINK}{IMAGE}\u202e for the best", bytes(32), ()).pack()
+        world.chain.send(member.secret, "market", "post", mine.id, mine.posting.offer.at(world.chain.head().time), brief)
+    mine.run.unlock()
 
 
 def _peer(folder: Path, index: int) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarm import standing
 from swarm.errors import InputError
 from swarm.runs import Run
 from swarm.supervisor import View
-from swarm.ui.web.picture import Picture
+
+if TYPE_CHECKING:
+    from swarm.ui.web.jobs import Listing
+    from swarm.ui.web.picture import Picture
 
 ROWS = 40  # of a table on one page
 
@@ -34,11 +37,13 @@ class Part:
 
 @dataclass
 class Scene:
-    """One request's. `picture` is None while the first one is being taken; `query` holds what stands behind the path, not checked."""
+    """One request's. `picture` and `listing` are None while the first ones are being taken, or where the view needs none; `run` is None where it
+    needs none either. `query` holds what stands behind the path, not checked."""
 
-    run: Run
-    picture: Picture | None
-    query: dict[str, str]
+    run: Run | None = None
+    picture: Picture | None = None
+    listing: Listing | None = None
+    query: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def views(self) -> list[View]:

@@ -1,6 +1,6 @@
 """The web page's door: a small HTTP server that only reads, for this machine unless told otherwise.
 
-    serve("127.0.0.1", 8040, None, print)       until Ctrl-C
+    serve("127.0.0.1", 8040, Site(), print)       until Ctrl-C
 
 A page of somebody else's that is open in the same browser can send requests here. It gets nothing: no answer may be read or framed by
 another origin, a name that somebody pointed at this machine (DNS rebinding) is refused by its Host header, and no request changes anything.
@@ -18,7 +18,6 @@ import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -112,14 +111,13 @@ class Door:
         return _is_address(name) or name in (self.host.lower(), socket.gethostname().lower())
 
 
-def serve(host: str, port: int, run_dir: Path | None, say: Callable[[str], None]) -> None:
-    """Serve until a signal ends it. Raises OSError where the port is taken."""
-    asyncio.run(_serve(host, port, run_dir, say))
+def serve(host: str, port: int, site: Site, say: Callable[[str], None]) -> None:
+    """Serve until a signal ends it. Raises OSError where the port is taken, InputError where nobody can listen there."""
+    asyncio.run(_serve(host, port, site, say))
 
 
-async def _serve(host: str, port: int, run_dir: Path | None, say: Callable[[str], None]) -> None:
-    ended, site = asyncio.Event(), Site(run_dir)
-    door = Door(site, host)
+async def _serve(host: str, port: int, site: Site, say: Callable[[str], None]) -> None:
+    ended, door = asyncio.Event(), Door(site, host)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:

@@ -9,6 +9,7 @@ Every value that a template prints is escaped by jinja2, and before that strippe
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from markupsafe import Markup
 
 from judge import plain
 from swarm import runs
-from swarm.errors import StateError, SwarmError
+from swarm.chain.link import ChainLink
+from swarm.errors import InputError, StateError, SwarmError
 from swarm.ui.web import board, curves, jobs, markets, now, peer
+from swarm.ui.web.jobs import Listings
 from swarm.ui.web.picture import Pictures
 from swarm.ui.web.scene import Missing, Scene
 
@@ -36,23 +39,24 @@ Show = Callable[[Scene, str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class View:
-    """`exact`: nothing may stand behind the name. `pictured`: it needs more than the run's own files."""
+    """`exact`: nothing may stand behind the name. `needs`: run (its files), picture (of its swarm) or jobs."""
 
     title: str
     template: str
     show: Show
     exact: bool = True
-    pictured: bool = True
+    needs: str = "picture"
 
 
 VIEWS = {
-    "": View(now.TITLE, now.TEMPLATE, now.show, pictured=False),
+    "": View(now.TITLE, now.TEMPLATE, now.show, needs="run"),
     "leaderboard": View(board.TITLE, board.TEMPLATE, board.show),
     "markets": View(markets.TITLE, markets.TEMPLATE, markets.show),
     "market": View("Judge market", "market.html", markets.one, exact=False),
-    "jobs": View(jobs.TITLE, jobs.TEMPLATE, jobs.show, pictured=False),
+    "jobs": View(jobs.TITLE, jobs.TEMPLATE, jobs.show, needs="jobs"),
+    "job": View("Job", "job.html", jobs.one, exact=False, needs="jobs"),
     "peer": View(peer.TITLE, peer.TEMPLATE, peer.show, exact=False),
-    "curves": View(curves.TITLE, curves.TEMPLATE, curves.show, pictured=False),
+    "curves": View(curves.TITLE, curves.TEMPLATE, curves.show, needs="run"),
 }
 
 
@@ -65,8 +69,9 @@ class Page:
 class Site:
     """All pages about one run: that of `run_dir`, or at each request the newest one. Safe to use from any thread."""
 
-    def __init__(self, run_dir: Path | None = None):
-        self.run_dir, self.pictures = run_dir, Pictures()
+    def __init__(self, run_dir: Path | None = None, market: ChainLink | None = None):
+        """`market`: the chain of the jobs; None is the local one of this machine."""
+        self.run_dir, self.pictures, self.listings = run_dir, Pictures(), Listings(market)
         self._jinja = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, finalize=shown, trim_blocks=True,
             lstrip_blocks=True, auto_reload=False,
@@ -75,6 +80,7 @@ class Site:
 
     def close(self) -> None:
         self.pictures.close()
+        self.listings.close()
 
     def page(self, path: str, query: dict[str, str]) -> Page:
         """The page under a path, whose escapes are undone. What is wrong is a page too: one sentence and what to do."""
@@ -82,20 +88,28 @@ class Site:
         view = VIEWS.get(name)
         if view is None or bool(slash) == view.exact or (slash and not rest):
             return self._sorry(404, "there is no page under this address", "the pages are listed above")
-        reading = False
+        scene, reading = Scene(query=query), False
         try:
-            run = runs.latest(self.run_dir)
-            picture = self.pictures.of(run) if view.pictured else None
-            reading = view.pictured and picture is None
-            scene = Scene(run, picture, query)
+            reading = not self._look(scene, view.needs)
             values = {"scene": scene, "reading": reading, "refresh": READ_AGAIN_S if reading else 0} | view.show(scene, rest)
         except Missing as error:
             if reading:
-                return self._sorry(200, "the swarm's chain is being read for the first time", "this page looks again by itself", READ_AGAIN_S)
+                return self._sorry(200, "the chain is being read for the first time", "this page looks again by itself", READ_AGAIN_S)
             return self._sorry(404, str(error), error.hint)
         except SwarmError as error:
             return self._sorry(503 if isinstance(error, StateError) else 200, str(error), error.hint)
         return Page(200, self._html(view.template, title=view.title, here=name, **values))
+
+    def _look(self, scene: Scene, needs: str) -> bool:
+        """Give a view what it needs; whether it is there. Raises InputError where there is no run."""
+        if needs == "jobs":
+            with contextlib.suppress(InputError):  # jobs need no run
+                scene.run = runs.latest(self.run_dir)
+            scene.listing = self.listings.of(scene.run)
+            return scene.listing is not None
+        scene.run = runs.latest(self.run_dir)
+        scene.picture = self.pictures.of(scene.run) if needs == "picture" else None
+        return needs == "run" or scene.picture is not None
 
     def _sorry(self, status: int, what: str, hint: str, refresh: int = 0) -> Page:
         return Page(status, self._html("sorry.html", title="OpenSwarm", here=None, what=what, hint=hint, refresh=refresh))
