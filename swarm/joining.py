@@ -86,7 +86,7 @@ def fetch(folder: Path) -> None:
         if found is None or supply.is_there(told.recipe, found):
             _fetch_recipe(network, told)
         else:
-            supply.fetch(network, told.recipe, found, TIMEOUT_S)
+            supply.fetch(network, told.recipe, found)
     finally:
         network.close()
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 SESSION_S = 86_400
 LOAD_S = 300.0
-FETCH_S = 60.0  # for the rows of a recipe that has some
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def opened(
             rules = admitted(network.fetch(bytes.fromhex(recipe_blob), recipe.MAX_BYTES), Swarm(chain, swarm))
         (folder / "recipe.json").write_bytes(rules.canonical)
         if not supply.is_there(folder / "recipe.json", rules):
-            supply.fetch(network, folder / "recipe.json", rules, FETCH_S)
+            supply.fetch(network, folder / "recipe.json", rules)
         where = dict(recipe=folder / "recipe.json", recipe_blob=recipe_blob, session=folder / "session.bin", swarm=swarm.hex(), rounds=1)
         NodeSettings(**where, trusted=trusted, cache=cache).save(folder)
         yield Observer(folder, chain, Swarm(chain, swarm), rules, network, say)
