@@ -107,8 +107,9 @@ def test_an_old_python_is_named_with_a_way_out(clone):
     assert code != 0 and "needs Python 3.11 or newer" in out and "PYTHON=" in out and not commands
 
 
-def test_test_runs_pytest_in_the_folder(clone):
+def test_test_runs_pytest_in_the_folder_and_all_tests_two_files_at_a_time(clone):
     assert clone("test", "-k", "x")[2][-1] == "-m pytest -q -k x"
+    assert clone("test")[2][-1].startswith("-m pytest -q -n 2 --dist loadfile")
 
 
 def test_constraints_pin_everything_and_torch_first():
