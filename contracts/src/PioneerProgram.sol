@@ -143,8 +143,7 @@ contract PioneerProgram is IPioneerProgram, EIP712 {
     /// @inheritdoc IPioneerProgram
     function post(bytes32 program, uint32 epoch, bytes32 root, uint32 count, bytes32 list) external {
         if (root == bytes32(0)) revert RootMissing();
-        uint256 time = _frozenAt(program, epoch);
-        if (block.timestamp <= time) revert NotFrozen(block.timestamp, time);
+        _past(program, epoch);
         bytes32 snapshot = _snapshotOf(program, epoch, root);
         if (_posted[snapshot]) revert AlreadyPosted(program, epoch, root);
         _posted[snapshot] = true;
@@ -180,7 +179,7 @@ contract PioneerProgram is IPioneerProgram, EIP712 {
 
     /// @inheritdoc IPioneerProgram
     function frozenUnits(bytes32 program, uint32 epoch, address operator, bytes32[] calldata keys) external view returns (uint256 units) {
-        uint256 time = _frozenAt(program, epoch);
+        uint256 time = _past(program, epoch);
         _checkKeys(_rules[program].swarm, operator, keys);
         for (uint256 i = 0; i < keys.length; ++i) {
             units += ledger.unitsAt(keys[i], time);
@@ -189,12 +188,12 @@ contract PioneerProgram is IPioneerProgram, EIP712 {
 
     /// @inheritdoc IPioneerProgram
     function frozenTier(bytes32 program, uint32 epoch, address operator) external view returns (uint8) {
-        return uint8(_tiers[program][operator].upperLookupRecent(uint48(_frozenAt(program, epoch))));
+        return uint8(_tiers[program][operator].upperLookupRecent(uint48(_past(program, epoch))));
     }
 
     /// @inheritdoc IPioneerProgram
     function frozenTotal(bytes32 program, uint32 epoch) external view returns (uint256) {
-        return ledger.totalAt(_known(program).swarm, _frozenAt(program, epoch));
+        return ledger.totalAt(_known(program).swarm, _past(program, epoch));
     }
 
     /// @inheritdoc IPioneerProgram
@@ -271,6 +270,12 @@ contract PioneerProgram is IPioneerProgram, EIP712 {
             last = key;
             if (ledger.operatorOf(key) != operator || ledger.swarmOf(key) != swarm) revert KeyOfAnother(key, operator);
         }
+    }
+
+    /// @dev The moment of a snapshot, which has to be past: before, everything can still change.
+    function _past(bytes32 program, uint32 epoch) private view returns (uint256 time) {
+        time = _frozenAt(program, epoch);
+        if (block.timestamp <= time) revert NotFrozen(block.timestamp, time);
     }
 
     function _frozenAt(bytes32 program, uint32 epoch) private view returns (uint256) {

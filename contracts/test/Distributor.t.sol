@@ -2,7 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {IDistributor} from "../src/interfaces/IDistributor.sol";
-import {IParticipationLedger} from "../src/interfaces/IParticipationLedger.sol";
 import {IPioneerProgram} from "../src/interfaces/IPioneerProgram.sol";
 import {PioneerTown} from "./PioneerTown.sol";
 
@@ -44,7 +43,7 @@ contract DistributorTest is PioneerTown {
         refusedFunds(5, 1, 0, 7 days - 1, IDistributor.WindowOutOfBounds.selector);
         refusedFunds(5, 1, 0, 3_650 days + 1, IDistributor.WindowOutOfBounds.selector);
         refusedFunds(5, 1, 3, 7 days, IDistributor.TierUnknown.selector);
-        refusedFunds(50, 1, 0, 7 days, IParticipationLedger.TimeNotPast.selector);
+        refusedFunds(50, 1, 0, 7 days, IPioneerProgram.NotFrozen.selector);
         vm.expectRevert();
         distributor.fund(program, 5, address(credit), 101 ether, 0, 7 days);
         vm.expectRevert();

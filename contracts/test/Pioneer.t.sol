@@ -395,11 +395,18 @@ contract PioneerTest is PioneerTown {
 
     function test_frozen_notBeforeItIsPast() public {
         vm.warp(pioneer.frozenAt(program, 0));
+        uint256 now_ = block.timestamp;
         refused(IParticipationLedger.TimeNotPast.selector);
+        ledger.unitsAt(keys[0], now_);
+        refused(IParticipationLedger.TimeNotPast.selector);
+        ledger.totalAt(SWARM, now_);
+        refused(IPioneerProgram.NotFrozen.selector);
         pioneer.frozenTotal(program, 0);
         bytes32[] memory own = keysOf(0);
-        refused(IParticipationLedger.TimeNotPast.selector);
+        refused(IPioneerProgram.NotFrozen.selector);
         pioneer.frozenUnits(program, 0, operators[0], own);
+        refused(IPioneerProgram.NotFrozen.selector);
+        pioneer.frozenTier(program, 0, operators[0]);
         refused(IPioneerProgram.NotFrozen.selector);
         pioneer.post(program, 0, TEXT, 1, TEXT);
         pass(1);
