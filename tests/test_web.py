@@ -175,6 +175,9 @@ def test_a_run_that_has_no_chain_yet_and_a_damaged_file_are_said(home):
         page = site.page(place, {})
         assert page.status == 200 and "has no chain yet" in page.html, place
     assert "no round to draw" in site.page("/curves", {}).html
+    (run.chain / link.FILE).write_text("{}")
+    page = site.page("/", {})
+    assert page.status == 200 and "calm-fox" in page.html and "its chain cannot be looked at" in page.html
     (run.peer(0) / HEARTBEAT).write_text("{")
     page = site.page("/", {})
     assert page.status == 503 and "is damaged" in page.html and "the node writes a new one" in page.html.lower()

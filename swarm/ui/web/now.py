@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from swarm import chainhost, standing
+from swarm.chainhost import Standing
+from swarm.errors import SwarmError
 from swarm.heartbeat import Warned
 from swarm.names import plain
+from swarm.runs import Run
 from swarm.supervisor import View
 from swarm.ui import lines
 from swarm.ui.web import curves
@@ -19,13 +22,13 @@ EVERY = ("10", "60")  # seconds between two looks, where the query asks for it
 
 def show(scene: Scene, rest: str) -> dict[str, Any]:
     """What `swarm status` says, and the last things that happened."""
-    run, chain = scene.run, chainhost.standing(scene.run)
+    run, (chain, chain_line) = scene.run, _chain(scene.run)
     every = scene.query.get("every", "")
     return {
         "state": standing.word(run),
         "why": standing.sentence(run),
         "chain": chain,
-        "chain_line": chain.line() if chain is not None else "",
+        "chain_line": chain_line,
         "peers": [_peer(view) for view in scene.views],
         "heard": max((view.beat.peers_heard for view in scene.views if view.alive), default=0),
         "rounds": max((view.beat.round for view in scene.views), default=0),
@@ -33,6 +36,15 @@ def show(scene: Scene, rest: str) -> dict[str, Any]:
         "refresh": int(every) if every in EVERY else 0,
         "every": EVERY,
     }
+
+
+def _chain(run: Run) -> tuple[Standing | None, str]:
+    """Where the chain stands, and a sentence of it: peers are shown whatever is wrong with the chain's files."""
+    try:
+        found = chainhost.standing(run)
+    except SwarmError as error:
+        return None, f"its chain cannot be looked at: {error}"
+    return found, found.line() if found is not None else ""
 
 
 def _peer(view: View) -> dict[str, Any]:
