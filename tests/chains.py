@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 from swarm import keys
 from swarm.chain import deploy
@@ -135,6 +136,26 @@ class World:
             for role, function, *args in sends:
                 chain.send(made.secret, role, function, *args)
         return made
+
+    def audited(self, swarm: Swarm, prover: Member, members: list[Member], said: tuple) -> tuple[SimpleNamespace, list[Member]]:
+        """Epoch 0 of `prover`, committed and audited: every drawn one of `members` says `said` (verdict, step, value, salt). Its header, and
+        who was drawn; the challenge window is open."""
+        with self.at_once():
+            self.to_window(swarm, 0)
+            made = commitment(prover, 0)
+            first = self.chain.read("ledger", "memberOf", prover.key).last
+            self.chain.send(prover.session, "ledger", "commit", *made)
+            header = SimpleNamespace(**dict(zip(("key", "epoch", "steps", "units", "root", "last", "data"), made, strict=True)), first=first)
+            self.skip(swarm.times(0)[0] + 1 - self.chain.head().time)
+            seats = [member for member in members if member.key in swarm.panel(header.key, 0)]
+            for seat in seats:
+                hashed = self.chain.read("court", "verdictHash", seat.address, header.key, 0, 0, *said)
+                self.chain.send(seat.session, "court", "commitVerdict", seat.key, header.key, 0, 0, hashed)
+            self.skip(swarm.times(0)[1] + 1 - self.chain.head().time)
+            for seat in seats:
+                self.chain.send(seat.session, "court", "revealVerdict", seat.key, vars(header), 0, *said)
+            self.skip(swarm.times(0)[2] + 1 - self.chain.head().time)
+        return header, seats
 
     def to_window(self, swarm: Swarm, epoch: int) -> None:
         """Into the commit window of an epoch."""

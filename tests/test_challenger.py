@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
-from types import SimpleNamespace
 
 import pytest
-from chains import commitment, running
+from chains import running
 
 from swarm import keys
 from swarm.chain.values import WEI, Phase, Verdict
 from swarm.challenger import SALTS, Challenger
 from swarm.errors import ChainRefused
-
-NAMES = ("key", "epoch", "steps", "units", "root", "last", "data")
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +20,7 @@ def disputed(tmp_path_factory):
     with running(tmp_path_factory.mktemp("challenger")) as world:
         swarm = world.swarm(faucet=False, challenge=600, ring=64, unbonding=7200)
         members = [world.member(swarm) for _ in range(5)]
-        with world.at_once():
-            world.to_window(swarm, 0)
-            made = commitment(members[0], 0)
-            first = world.chain.read("ledger", "memberOf", members[0].key).last
-            world.chain.send(members[0].session, "ledger", "commit", *made)
-            header = SimpleNamespace(**dict(zip(NAMES, made, strict=True)), first=first)
-            world.skip(swarm.times(0)[0] + 1 - world.chain.head().time)
-            seats = [member for member in members if member.key in swarm.panel(header.key, 0)]
-            said = (int(Verdict.OK), 0, keys.keccak(b"value"), bytes(32))
-            for seat in seats:
-                hashed = world.chain.read("court", "verdictHash", seat.address, header.key, 0, 0, *said)
-                world.chain.send(seat.session, "court", "commitVerdict", seat.key, header.key, 0, 0, hashed)
-            world.skip(swarm.times(0)[1] + 1 - world.chain.head().time)
-            for seat in seats:
-                world.chain.send(seat.session, "court", "revealVerdict", seat.key, vars(header), 0, *said)
-            world.skip(swarm.times(0)[2] + 1 - world.chain.head().time)
+        header, seats = world.audited(swarm, members[0], members, (int(Verdict.OK), 0, keys.keccak(b"value"), bytes(32)))
         assert swarm.case(header.key, 0).phase == Phase.CHALLENGE
         yield world, swarm, header, [member for member in members[1:] if member not in seats]
 
