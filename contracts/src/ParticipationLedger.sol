@@ -33,7 +33,7 @@ contract ParticipationLedger is IParticipationLedger {
     mapping(bytes32 key => mapping(uint256 index => Entry)) private _ring;
     mapping(bytes32 key => Standing) private _standings;
     mapping(uint32 number => bytes32) private _swarms;
-    mapping(bytes32 key => BitMaps.BitMap) private _settled;
+    mapping(bytes32 key => BitMaps.BitMap) private _endings; // bit 2e: epoch e is settled, bit 2e + 1: its units were added
     // Verified units over chain time, so that what stood at a past moment can be paid for at any later one.
     mapping(bytes32 key => Checkpoints.Trace208) private _units;
     mapping(uint32 number => Checkpoints.Trace208) private _totals;
@@ -107,10 +107,10 @@ contract ParticipationLedger is IParticipationLedger {
     function settle(Header calldata header) external {
         (bytes32 key, uint32 epoch) = (header.key, header.epoch);
         if (!_isCommitted(header)) revert HeaderUnknown(key, epoch);
-        if (_settled[key].get(epoch)) revert AlreadySettled(key, epoch);
+        if (_isSettled(key, epoch)) revert AlreadySettled(key, epoch);
         IAuditCourt.Outcome outcome = court.outcomeOf(key, epoch);
         if (outcome == IAuditCourt.Outcome.Open) revert CaseOpen(key, epoch);
-        _settled[key].set(epoch);
+        _endings[key].set(2 * uint256(epoch));
         if (outcome != IAuditCourt.Outcome.Clean) {
             emit Unscored(key, epoch, _reason(outcome));
             return;
@@ -121,6 +121,7 @@ contract ParticipationLedger is IParticipationLedger {
             emit Unscored(key, epoch, Reason.LonelyClass);
             return;
         }
+        _endings[key].set(2 * uint256(epoch) + 1);
         uint256 total = _add(_units[key], header.units);
         _add(_totals[_slots[key].number()], header.units);
         emit Settled(key, epoch, header.units, total);
@@ -141,8 +142,8 @@ contract ParticipationLedger is IParticipationLedger {
         if (msg.sender != address(court)) revert NotPermitted(msg.sender);
         uint32 next = _nextFrom(key, epoch);
         for (uint32 e = epoch; e < next; ++e) {
-            if (_settled[key].get(e) || !_entryOf(key, e).isOf(e)) continue;
-            _settled[key].set(e);
+            if (_isSettled(key, e) || !_entryOf(key, e).isOf(e)) continue;
+            _endings[key].set(2 * uint256(e));
             emit Unscored(key, e, e == epoch ? reason : Reason.Voided);
         }
         bytes32 last = _standings[key].accepted;
@@ -208,7 +209,12 @@ contract ParticipationLedger is IParticipationLedger {
 
     /// @inheritdoc IParticipationLedger
     function isSettled(bytes32 key, uint32 epoch) external view returns (bool) {
-        return _settled[key].get(epoch);
+        return _isSettled(key, epoch);
+    }
+
+    /// @inheritdoc IParticipationLedger
+    function isVerified(bytes32 key, uint32 epoch) external view returns (bool) {
+        return _endings[key].get(2 * uint256(epoch) + 1);
     }
 
     /// @inheritdoc IParticipationLedger
@@ -288,6 +294,10 @@ contract ParticipationLedger is IParticipationLedger {
     function _isCommitted(Header calldata header) private view returns (bool) {
         Entry expected = Entries.pack(keccak256(abi.encode(header)), header.epoch);
         return Entry.unwrap(_entryOf(header.key, header.epoch)) == Entry.unwrap(expected);
+    }
+
+    function _isSettled(bytes32 key, uint32 epoch) private view returns (bool) {
+        return _endings[key].get(2 * uint256(epoch));
     }
 
     function _entryOf(bytes32 key, uint32 epoch) private view returns (Entry) {

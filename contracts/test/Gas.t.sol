@@ -2,6 +2,8 @@
 pragma solidity ^0.8.28;
 
 import {JudgeAnchor} from "../src/JudgeAnchor.sol";
+import {ModelRegistry} from "../src/ModelRegistry.sol";
+import {IModelRegistry} from "../src/interfaces/IModelRegistry.sol";
 import {ISwarmRegistry} from "../src/interfaces/ISwarmRegistry.sol";
 import {IParticipationLedger} from "../src/interfaces/IParticipationLedger.sol";
 import {Town} from "./Town.sol";
@@ -11,6 +13,7 @@ contract GasTest is Town {
     uint256 private constant REGISTER_LIMIT = 50_000;
     uint256 private constant COMMIT_LIMIT = 45_000;
     uint256 private constant ANCHOR_LIMIT = 56_000;
+    uint256 private constant MODEL_LIMIT = 60; // each, a thousand to a batch
     uint16 private constant RING = 16;
 
     function setUp() public {
@@ -52,6 +55,14 @@ contract GasTest is Town {
         uint256 steady = measureAnchor(judges, 1, 2);
         report("anchor", "each that agrees", steady);
         isTrue(steady <= ANCHOR_LIMIT, "anchor");
+    }
+
+    function test_gas_models() public {
+        ModelRegistry models = new ModelRegistry(registry, ledger);
+        IModelRegistry.Batch memory batch = IModelRegistry.Batch(keccak256("root"), 1_000, keccak256("list"));
+        uint256 used = send(address(7), address(models), abi.encodeCall(IModelRegistry.post, (batch)));
+        report("models", "batch of 1000", used);
+        isTrue(used <= 1_000 * MODEL_LIMIT, "models");
     }
 
     /// @dev Member 0 commits until its ring is used for the second time.

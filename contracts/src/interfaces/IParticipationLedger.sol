@@ -114,6 +114,9 @@ interface IParticipationLedger {
     /// @notice Whether `header` is the commitment on record.
     function isCommitted(Header calldata header) external view returns (bool);
     function isSettled(bytes32 key, uint32 epoch) external view returns (bool);
+    /// @notice Whether the units of `epoch` were added: its case closed clean, enough others could have audited it, and nothing that it
+    /// continued was lost before it was settled.
+    function isVerified(bytes32 key, uint32 epoch) external view returns (bool);
     /// @notice The ring slot of `epoch`, taken by it or an older one: upper 224 bits of the header's hash | 1 + the epoch (32 bits).
     function slotOf(bytes32 key, uint32 epoch) external view returns (bytes32);
     function hashOf(Header calldata header) external pure returns (bytes32);
