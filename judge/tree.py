@@ -12,7 +12,7 @@ def root(digests: list[bytes]) -> bytes:
     """32-byte root; of no digests, 32 zero bytes."""
     level = [keccak(b"\0", digest) for digest in digests]
     while len(level) > 1:
-        level = _above(level)
+        level = above(level)
     return level[0] if level else bytes(32)
 
 
@@ -22,7 +22,7 @@ def proof(digests: list[bytes], index: int) -> list[bytes]:
     while len(level) > 1:
         if (index ^ 1) < len(level):
             path.append(level[index ^ 1])
-        level, index = _above(level), index // 2
+        level, index = above(level), index // 2
     return path
 
 
@@ -41,6 +41,7 @@ def verify(top: bytes, count: int, index: int, digest: bytes, path: list[bytes])
     return not siblings and node == top
 
 
-def _above(level: list[bytes]) -> list[bytes]:
+def above(level: list[bytes]) -> list[bytes]:
+    """The level of nodes over these; an odd last one moves up."""
     pairs = [keccak(b"\1", left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
     return pairs + level[len(pairs) * 2 :]

@@ -15,6 +15,7 @@ from swarm.engagement import open_job
 from swarm.heartbeat import Heartbeat
 from swarm.journal import Journal
 from swarm.judging import open_judging
+from swarm.keeping import keeping
 from swarm.keys import base58_of
 from swarm.limits import Governor
 from swarm.limits import Limits as HardwareLimits
@@ -178,6 +179,7 @@ def open_peer(folder: Path) -> Iterator[Peer]:
             proving = stack.enter_context(open_proving(folder, chosen, rules, session, trainee, network, presence, replayer))
             job = open_job(folder, chosen, proving, node, session)
             proving.attach(node)
+            stack.enter_context(keeping(proving.duties.swarm.chain, session.swarm, session.operator, network, presence.note))
             if judging := stack.enter_context(open_judging(folder, chosen, rules, session, stages, network, presence)):
                 judging.attach(node, proving)
         yield Peer(chosen, node, folder, proving, job)

@@ -27,7 +27,7 @@ contract ModelRegistry is IModelRegistry {
         if (batch.count == 0 || batch.count > MAX_COUNT) revert CountOutOfBounds(batch.count, MAX_COUNT);
         if (batch.root == bytes32(0)) revert RootMissing();
         bytes32 id = _batchOf(batch);
-        if (_posted[id] != 0) revert AlreadyPosted(id);
+        if (_posted[id] != 0) revert BatchTaken(id);
         _posted[id] = block.timestamp;
         emit BatchPosted(id, msg.sender, batch.root, batch.count, batch.list);
     }
@@ -39,7 +39,7 @@ contract ModelRegistry is IModelRegistry {
         bytes32 id = _batchOf(batch);
         if (_posted[id] == 0) revert BatchUnknown(id);
         bytes32 root = _rootOf(batch, index, model, path);
-        if (root != batch.root) revert LeafWrong(root, batch.root);
+        if (root != batch.root) revert PathWrong(root, batch.root);
         bytes32 digest = keccak256(abi.encode(model));
         if (_proved[digest]) revert AlreadyProved(digest);
         if (!_isTrained(model, header)) revert NotTrained(digest);

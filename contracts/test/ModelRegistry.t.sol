@@ -19,7 +19,7 @@ contract ModelRegistryTest is ModelTown {
         vm.prank(address(77));
         models.post(batch);
         isEqual(models.postedAt(models.batchOf(batch)), block.timestamp, "when");
-        refused(IModelRegistry.AlreadyPosted.selector);
+        refused(IModelRegistry.BatchTaken.selector);
         models.post(batch);
     }
 
@@ -122,9 +122,9 @@ contract ModelRegistryTest is ModelTown {
         refused(IModelRegistry.BatchUnknown.selector);
         models.prove(batch, 4, leaves[4], path, h);
         models.post(batch);
-        refused(IModelRegistry.LeafWrong.selector);
+        refused(IModelRegistry.PathWrong.selector);
         models.prove(batch, 3, leaves[4], path, h);
-        refused(IModelRegistry.LeafWrong.selector);
+        refused(IModelRegistry.PathWrong.selector);
         models.prove(batch, 6, leaves[4], path, h);
         bytes32[] memory other = pathIn(leaves, 5);
         refused(IModelRegistry.NotTrained.selector);

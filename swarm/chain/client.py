@@ -58,7 +58,7 @@ class Chain:
         return found
 
     def abi(self, role: str) -> Abi:
-        """The ABI of registry, ledger, vault, court, credit, beacon or anchor."""
+        """The ABI of registry, ledger, vault, court, credit, beacon, anchor or models."""
         return contracts.artifact(contracts.kind_of(role, self.beacon_kind if role == "beacon" else "")).abi
 
     def head(self) -> Head:

@@ -29,9 +29,10 @@ KINDS = {
     "delivery": "JobDelivery",
     "pioneer": "PioneerProgram",
     "distributor": "Distributor",
+    "models": "ModelRegistry",
 }
 BEACONS = {"commit-reveal": "CommitRevealBeacon", "block-hash": "BlockHashBeacon", "drand": "DrandBeacon"}
-ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery", "pioneer", "distributor")
+ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery", "pioneer", "distributor", "models")
 # The role that a constructor's parameter of this Solidity type is filled with.
 _ROLES = {
     "contract ISwarmRegistry": "registry",

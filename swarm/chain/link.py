@@ -19,7 +19,7 @@ from swarm.errors import ChainRefused, InputError
 
 FILE = "chain.json"
 MAX_BYTES = 4_096
-NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery", "pioneer", "distributor")
+NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery", "pioneer", "distributor", "models")
 
 # Chains whose money is real. The contracts are unaudited: nothing is sent there unless the user says so.
 VALUABLE = {
@@ -68,6 +68,7 @@ class Contracts(BaseModel):
     delivery: Address
     pioneer: Address
     distributor: Address
+    models: Address
 
     @property
     def places(self) -> dict[str, bytes]:

@@ -191,6 +191,13 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "ECDSAInvalidSignatureS": ("the signature is of the other half ({s})", "ask for a new invite"),
     "InvalidShortString": ("a name is too short for the contract", BUG),
     "StringTooLong": ("a name is too long for the contract: {str}", BUG),
+    # ModelRegistry
+    "CountOutOfBounds": ("a batch of {actual} models, 1 to {limit} go under one root", "make several batches"),
+    "BatchTaken": ("batch {batch} is on this chain already", NOTHING),
+    "BatchUnknown": ("no batch {batch} was posted on this chain", "post it first: `swarm model post`"),
+    "PathWrong": ("the path leads to root {actual}, the batch has {expected}", "it belongs to another model, place or batch"),
+    "NotTrained": ("the ledger does not bear out model {digest}", "its proof has not closed clean, its leaf says something else, or the ledger forgot it"),
+    "AlreadyProved": ("model {digest} was proved before", NOTHING),
 }
 
 

@@ -27,6 +27,12 @@ class JobPhase(IntEnum):
     UNKNOWN, SEEDING, WORKING, OPENING, SCORING, REVEALING, OVER, SETTLED = range(8)
 
 
+class Kind(IntEnum):
+    """What a registered model came out of: a peer's epoch, or a job of the compute market."""
+
+    EPOCH, JOB = range(2)
+
+
 def amount(wei: int) -> str:
     """Wei in units of 10^18, exact: 1500000000000000000 is 1.5."""
     whole, part = divmod(abs(wei), WEI)

@@ -28,6 +28,7 @@ from swarm.cli import (
     job,
     join,
     judge,
+    model,
     node,
     pause,
     pioneer,
@@ -86,6 +87,7 @@ app.add_typer(pioneer.app, name="pioneer", epilog=EXIT_CODES)
 app.command("snapshot", epilog=EXIT_CODES)(snapshot.snapshot)
 app.command("claim", epilog=EXIT_CODES)(distribution.claim)
 app.add_typer(distribution.app, name="distribution", epilog=EXIT_CODES)
+app.add_typer(model.app, name="model", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)
 app.command("measure", hidden=True)(node.measure)

@@ -39,9 +39,9 @@ interface IModelRegistry {
 
     error CountOutOfBounds(uint256 actual, uint256 limit);
     error RootMissing();
-    error AlreadyPosted(bytes32 batch);
+    error BatchTaken(bytes32 batch);
     error BatchUnknown(bytes32 batch);
-    error LeafWrong(bytes32 actual, bytes32 expected);
+    error PathWrong(bytes32 actual, bytes32 expected);
     error NotTrained(bytes32 digest);
     error AlreadyProved(bytes32 digest);
 
