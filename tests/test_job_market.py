@@ -181,6 +181,7 @@ def test_what_happens_to_a_job_is_said_and_cancelling_pays_back(world, home, mem
     world.chain.send(member.secret, "market", "cancel", mine.id)
     watch.turn(10.0)
     assert "given back by" in said[4] and "settled" in said[-1] and watch.over()
+    watch.run()  # returns: nothing is left to be done
     assert world.chain.read("market", "due", world.chain.places["credit"], member.address) == 0  # it has taken it out
     assert world.chain.read("credit", "balanceOf", member.address) == mine.posting.offer.costs(mine.recipe).total
 

@@ -57,8 +57,10 @@ class Watch:
         """Until the job is settled and its money is back, or until it can be claimed. Ctrl-C and SIGTERM end what it started, and raise."""
         trouble = ""
         try:
-            while not self.over() and not (until_open and self.is_open()):
+            while True:
                 try:
+                    if self.over() or (until_open and self.is_open()):
+                        return
                     self.turn(time.monotonic())
                     trouble = ""
                 except ChainError as error:
@@ -71,7 +73,13 @@ class Watch:
                 child.stop(time.monotonic() + 5)
 
     def over(self) -> bool:
-        return self.id in self.book.found and bool(self.job.named("Settled")) and self._told == len(self.job.events)
+        """Whether the job is settled, that was said, and what came back is taken out."""
+        settled = self.id in self.book.found and bool(self.job.named("Settled")) and self._told == len(self.job.events)
+        return settled and not self.owed()
+
+    def owed(self) -> int:
+        """Wei that the market owes the submitter, of this job or another."""
+        return self.chain.read(ROLE, "due", self.job.state.token, self.member.address)
 
     def is_open(self) -> bool:
         """Whether two members serve it by now."""
@@ -127,7 +135,7 @@ class Watch:
         """Close the job when it is over, and take out what came back."""
         if self.job.phase == JobPhase.OVER:
             self._try(ROLE, "settle", self.id)
-        if self.job.named("Settled") and self.chain.read(ROLE, "due", self.job.state.token, self.member.address):
+        if self.job.named("Settled") and self.owed():
             self._try(ROLE, "withdraw", self.job.state.token, self.member.address)
 
     def line(self, event: Event) -> str | None:
