@@ -95,6 +95,8 @@ def test_a_budget_under_the_floor_is_named_in_a_way_that_then_works():
 def test_guidance_goes_by_what_was_paid_before_what_is_offered():
     assert Guidance((30, 10, 20), (1,)).rate == 20 and Guidance((), (4, 6)).rate == 5 and FREE.rate == FIRST_RATE
     assert FREE.price(WORK.tflop(40)) > FREE.floor(WORK.tflop(40)) > 0
+    dear = Guidance((), (10**6 * FIRST_RATE,))  # an offer that nobody means keeps no honest job out
+    assert dear.floor(WORK.tflop(40)) == FREE.floor(WORK.tflop(40))
 
 
 def test_files_that_members_could_not_get_or_check_are_refused():

@@ -21,7 +21,7 @@ from swarm.recipe import Recipe
 
 MFLOP_OF_TFLOP = 10**6
 FIRST_RATE = int(WEI / (3600 * plan.TRAIN_FLOPS / 1e12))  # one credit for a core's hour
-FLOOR = 100  # a job under a hundredth of the guidance is refused: nobody's electricity is that cheap
+FLOOR = 100  # a job under a hundredth of the cheapest known rate is refused: nobody's electricity is that cheap
 POST_GAS = {"create the swarm": 330_000, "approve": 60_000, "post": 450_000, "confirm, settle, withdraw": 300_000}
 
 
@@ -79,7 +79,8 @@ class Guidance:
         return max(1, int(self.rate * tflop))
 
     def floor(self, tflop: float) -> int:
-        return max(1, self.price(tflop) // FLOOR)
+        """Wei under which nobody would do so much work. By the cheapest that is known, so that a few dear offers keep nobody out."""
+        return max(1, int(min((FIRST_RATE, *self.paid, *self.offered)) * tflop) // FLOOR)
 
 
 def guidance(chain: Chain, book: Book) -> Guidance:
