@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from swarm import enrolment
 from swarm.taking import refused
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def open_job(folder: Path, chosen: NodeSettings, proving: Proving, node: Node, s
         found = Solving(*member, *around, until, why)
     else:
         around = (session.operator, duties.recorder, network, node.stages.policy, duties.send, desk.state_bytes, duties.clock.now, duties.say)
-        found = Verifying(*member, *around, until)
+        found = Verifying(*member, *around, node.recipe, enrolment.session_key(folder), until)
     duties.take_on(found.bring_on)
     return found
 

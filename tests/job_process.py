@@ -25,7 +25,7 @@ from swarm.parent import end_with_parent
 LEAST = 8  # steps of an epoch, at most and at least
 SMALL = ["evaluate.questions=10", "evaluate.every=0", "answer.questions=4", "critique.groups=0", "resolve.groups=0", "sharing.own=4"]
 SMALL += ["sharing.foreign=0", "judge.profile=none", "judge.panels=0", "judge.opens=0", "judge.model="]
-WINDOWS = ["proof.epoch=15", "proof.grace=8", "proof.beacon=4", "proof.audit=14", "proof.reveal=5", "proof.challenge=3"]
+WINDOWS = ["proof.epoch=15", "proof.grace=8", "proof.beacon=4", "proof.audit=12", "proof.reveal=4", "proof.challenge=3"]
 STAKES = [f"proof.steps={LEAST}", "proof.stake=100", "proof.gain=0.01", "proof.drawn=1", "proof.units=60000"]
 
 

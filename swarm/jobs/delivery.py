@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swarm.learn import state
-
 if TYPE_CHECKING:
     import torch
 
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
 MODEL = "model.safetensors"
 
 
-def fits(model: bytes, tensors: dict[str, torch.Tensor], scalars: dict[str, int], policy: Policy) -> str:
-    """Empty where `model` is what exporting this state gives; else what is wrong, in words. Overwrites the weights of `policy`."""
+def fits(model: bytes, policy: Policy) -> str:
+    """Empty where `model` is what exporting this policy gives; else what is wrong, in words."""
     from safetensors import SafetensorError
     from safetensors.torch import load, load_file
 
@@ -30,7 +28,6 @@ def fits(model: bytes, tensors: dict[str, torch.Tensor], scalars: dict[str, int]
         found = load(model)
     except (SafetensorError, ValueError, MemoryError) as error:
         return f"is no safetensors file ({type(error).__name__})"
-    state.restore(policy.model, {name.removeprefix(state.MODEL): t for name, t in tensors.items() if name.startswith(state.MODEL)})
     with tempfile.TemporaryDirectory() as place:
         wanted = load_file(export.export(policy, Path(place) / "model", "") / MODEL)
     if odd := sorted(found.keys() ^ wanted.keys()):

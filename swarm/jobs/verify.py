@@ -1,8 +1,8 @@
 """The verifier's side of a job: it holds what the others need, replays what it is drawn for, and says whether a delivered model is the one.
 
     the node's own duties           audits, randomness, verdicts: those of every member (`swarm.duties`), here without rounds of its own
-    the duties' thread (`bring_on`) looks at the chain, says that it seeds, attests, settles a job that is over
-    the main thread (`work`)        fetches and checks: the newest accepted checkpoint of each part, and the delivered models
+    the duties' thread (`bring_on`) looks at the chain, says that it seeds, attests, gives scores, settles a job that is over
+    the main thread (`work`)        fetches and checks: the newest accepted checkpoint of each part, the delivered models, the evaluation
 
 A model is attested when its tensors are, bit for bit, those that the export of the accepted state gives here. The two threads share small
 dicts: one side puts what is wanted, the other what was found.
@@ -23,12 +23,16 @@ from swarm.chain.values import JobPhase
 from swarm.errors import NetworkError, Refused
 from swarm.jobs import checkpoints
 from swarm.jobs.delivery import fits
+from swarm.jobs.exam import MAX_BYTES, WHOLE, Exam
+from swarm.jobs.scoring import NO_FILE, Scoring
+from swarm.learn import state
 
 if TYPE_CHECKING:
     from swarm.network import Network
     from swarm.policy.model import Policy
     from swarm.presence import Presence
     from swarm.proof.recorder import Recorder
+    from swarm.recipe import Recipe
 
 WAIT_S = 0.3
 FETCH_S = 10.0
@@ -63,9 +67,12 @@ class Verifying:
         state_bytes: int,
         clock: Callable[[], float],
         say: Callable[[str], None],
+        recipe: Recipe,
+        secret: bytes,
         until: float = float("inf"),
     ):
-        """`clock()` is the chain's time, `until` when the owner wants to stop (unix seconds)."""
+        """`clock()` is the chain's time, `secret` the session's key, `until` when the owner wants to stop (unix seconds)."""
+        self.recipe, self.scoring = recipe, Scoring(chain, swarm.id, key, operator, secret, send)
         self.chain, self.swarm, self.key, self.operator, self.recorder, self.network = chain, swarm, key, operator, recorder, network
         self.policy, self.send, self.state_bytes, self.clock, self.say, self.until = policy, send, state_bytes, clock, say, until
         self.offer: SimpleNamespace = chain.read("market", "offerOf", swarm.id)
@@ -73,6 +80,7 @@ class Verifying:
         self.checkpoints: dict[int, Wanted] = {}  # newest of each part
         self.models: dict[int, Wanted] = {}
         self.checked: dict[bytes, bytes] = {}  # digest of a delivered model -> what to attest: the same, or zeros
+        self.evaluation: tuple[bytes, int] | None = None  # digest of its file, chain time by which something has to be said of it
         self._held: dict[int, Wanted] = {}
         self._seeds = False
         self._scanner = Scanner(chain, ("market", "delivery"))
@@ -89,6 +97,8 @@ class Verifying:
                 self._hold(wanted)
             for wanted in [*self.models.values()]:
                 self._check(wanted)
+            if self.phase == JobPhase.SCORING and self.evaluation is not None:
+                self._score(*self.evaluation)
             time.sleep(WAIT_S)
 
     @property
@@ -118,10 +128,9 @@ class Verifying:
 
     def _check(self, wanted: Wanted) -> None:
         """Find out whether a delivered model is the export of the part's state."""
-        held = self._held.get(wanted.part)
         if wanted.digest in self.checked:
             return
-        if held is None or held.root != wanted.root:
+        if not self._holds(wanted):
             if self.clock() > wanted.until:
                 self._decide(wanted, NONE, "cannot be checked: the accepted state could not be had")
             return
@@ -132,10 +141,39 @@ class Verifying:
             if self.clock() > wanted.until:
                 self._decide(wanted, NONE, f"could not be had: {error}")
             return
-        why = fits(model, *checkpoints.opened(self.recorder.store.get(held.digest), held.root), self.policy)
+        why = fits(model, self._model_of(wanted))
         if not why:
             self.recorder.hold(self.recorder.store.put(model))
         self._decide(wanted, NONE if why else wanted.digest, why or "is the accepted state, tensor for tensor")
+
+    def _score(self, digest: bytes, until: int) -> None:
+        """Find the score of every model that fits its part, once the evaluation's file is here."""
+        waiting = [wanted for wanted in self.models.values() if wanted.part not in self.scoring.scores and self._holds(wanted)]
+        if not waiting:
+            return
+        try:
+            exam = Exam.read(self.network.fetch(digest, MAX_BYTES, timeout=FETCH_S))
+        except (NetworkError, Refused) as error:
+            if isinstance(error, NetworkError) and self.clock() < until:
+                return
+            exam = None
+            self.say(f"the evaluation cannot be used: {error}")
+        for wanted in waiting:
+            self.scoring.scores[wanted.part] = NO_FILE if exam is None else exam.of(self._model_of(wanted), self.recipe)
+            self.say(f"the model of part {wanted.part} scores {self.scoring.scores[wanted.part] / WHOLE:.4f}" if exam else "no score is given")
+
+    def _holds(self, wanted: Wanted) -> bool:
+        """Whether the state is here that a delivered model has to be."""
+        held = self._held.get(wanted.part)
+        return held is not None and held.root == wanted.root
+
+    def _model_of(self, wanted: Wanted) -> Policy:
+        """The policy with the weights of a part's accepted state."""
+        held = self._held[wanted.part]
+        tensors, _ = checkpoints.opened(self.recorder.store.get(held.digest), held.root)
+        own = {name.removeprefix(state.MODEL): tensor for name, tensor in tensors.items() if name.startswith(state.MODEL)}
+        state.restore(self.policy.model, own)
+        return self.policy
 
     def _decide(self, wanted: Wanted, said: bytes, why: str) -> None:
         self.say(f"the model delivered for part {wanted.part} ({wanted.digest.hex()[:16]}) {why}")
@@ -152,6 +190,8 @@ class Verifying:
             self._seed(now)
         for wanted in self.models.values():
             self._attest(wanted, now)
+        if self._seeds:
+            self.scoring.bring_on(phase, now)
         if phase == JobPhase.OVER:
             goal = Goal(contract="market", function="phaseOf", args=[self.swarm.id], value=int(JobPhase.SETTLED))
             self.send("settle job", "settle", "market", [self.swarm.id], now + LATE_S, goal)
@@ -166,6 +206,9 @@ class Verifying:
         if event.name == "Accepted":
             if said["checkpoint"] != NONE:
                 self.checkpoints[said["part"]] = Wanted(said["part"], said["checkpoint"], said["root"], 0)
+        elif event.name == "EvaluationOpened":
+            opened = self.chain.read("delivery", "evaluationOf", self.swarm.id)[0]
+            self.evaluation = (said["digest"], opened + int(PATIENCE * self.offer.openWindow))
         elif event.name == "Delivered":
             where = [self.swarm.id, said["part"]]
             until = self.chain.read("delivery", "deliveryOf", *where).time + int(PATIENCE * self.offer.openWindow)
