@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from swarm import supply
 from swarm.errors import Refused
 from swarm.recipe import Recipe
 from swarm.sections import AnyTask, DatasetTask, PythonTask, VerifiersTask
 
 
-def admit(recipe: Recipe, allow_code: str | None = None, folder: Path | None = None, allow_hub: bool = False) -> None:
+def admit(recipe: Recipe, allow_code: str | None = None, folder: Path | None = None, allow_hub: bool = False, tables: bool = False) -> None:
     """Return if the recipe may be joined. Raises Refused("code" | "path" | "hub") with the sentence a person needs.
 
     `allow_code` is the SHA-256 of the one Python task that may run (sandboxed), `folder` where its file lies,
-    `allow_hub` lets data sets be fetched from the hub.
+    `allow_hub` lets data sets be fetched from the hub, `tables` lets plain tables come from members by their digest.
     """
     if recipe.model.source.startswith("path:"):
         raise Refused("path", f"the recipe names a local model ({recipe.model.source})", "ask for a recipe with a shipped or a hub model")
     for task in recipe.tasks:
-        _admit_task(task, allow_code, folder, allow_hub)
+        if not (tables and supply.is_table(task)):
+            _admit_task(task, allow_code, folder, allow_hub)
 
 
 def _admit_task(task: AnyTask, allow_code: str | None, folder: Path | None, allow_hub: bool) -> None:

@@ -58,6 +58,15 @@ def rows_of(run: Run, recipe: Recipe, say: Callable[[str], None]) -> None:
         _fetch(run, "file with the recipe's rows")
 
 
+def tables_of(run: Run, recipe: Recipe, say: Callable[[str], None]) -> Path | None:
+    """The folder with the tables of an admitted recipe's tasks; None where it has none. Raises ResourceError where no member hands them over."""
+    wanted = supply.tables(recipe)
+    if wanted.keys() - supply.held_tables(run.recipe_path, recipe).keys():
+        say(f"fetching {', '.join(sorted(wanted))} from members (loading hivemind first, 10 s)")
+        _fetch(run, "table that a task draws from")
+    return supply.tables_folder(run.recipe_path) if wanted else None
+
+
 def _fetch(run: Run, what: str) -> None:
     child = Child(0, run.peer(0), launch.FETCH)
     child.start_if_due(time.monotonic())
@@ -72,8 +81,8 @@ def _fetch(run: Run, what: str) -> None:
 
 
 def fetch(folder: Path) -> None:
-    """Fetch the recipe by digest into the file that `node.json` names; where it is there and lacks its rows, those. Raises NetworkError where
-    no member has them."""
+    """Fetch the recipe by digest into the file that `node.json` names; where it is there and lacks its rows or tables, those. Raises
+    NetworkError where no member has them."""
     from swarm.network import Network, NetworkSettings
     from swarm.session import Session
 
@@ -83,10 +92,14 @@ def fetch(folder: Path) -> None:
     network.start()
     try:
         found = recipes.from_bytes(told.recipe.read_bytes()) if told.recipe.exists() else None
-        if found is None or supply.is_there(told.recipe, found):
+        if found is None:
             _fetch_recipe(network, told)
-        else:
+        elif not supply.is_there(told.recipe, found):
             supply.fetch(network, told.recipe, found)
+        elif supply.tables(found).keys() - supply.held_tables(told.recipe, found).keys():
+            supply.fetch_tables(network, told.recipe, found)
+        else:
+            _fetch_recipe(network, told)
     finally:
         network.close()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swarm import evaluation, heartbeat, metrics, recipe, result, settings
+from swarm import evaluation, heartbeat, metrics, recipe, result, settings, supply
 from swarm.disk import replace
 from swarm.engagement import open_job
 from swarm.heartbeat import Heartbeat
@@ -244,6 +244,8 @@ def _network(session: Session, chosen: NodeSettings, rules: Recipe, folder: Path
         network.put(rules.canonical)
         if rules.learn.method == "sft":
             network.put(beside(chosen.recipe).read_bytes())
+        for table in supply.held_tables(chosen.recipe, rules).values():
+            network.put(table)
         yield network
     finally:
         network.close()

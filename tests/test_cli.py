@@ -284,6 +284,17 @@ def test_what_a_recipe_from_the_network_may_name(tmp_path):
     admission.admit(recipe.parse(SMALL | {"tasks": [data]}), allow_hub=True)
 
 
+def test_a_job_s_recipe_may_draw_from_tables_that_come_by_digest_and_lie_beside_it():
+    def admitted(source: str, **more: str) -> None:
+        task = {"name": "d", "kind": "dataset", "source": source} | more
+        admission.admit(recipe.parse(SMALL | {"tasks": [task]}), tables=True)
+
+    admitted("path:data/sums.jsonl", digest="ab" * 32)
+    for source, more in (("path:sums.jsonl", {}), ("path:/etc/x.csv", {"digest": "ab" * 32}), ("path:../x.csv", {"digest": "ab" * 32})):
+        with pytest.raises(Refused, match="local file"):
+            admitted(source, **more)
+
+
 def test_libraries_keep_their_files_below_swarm_home(home, monkeypatch):
     for variable in ("HF_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(variable, "")  # so that it is put back after the test

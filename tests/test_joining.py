@@ -31,6 +31,12 @@ def test_a_recipe_and_its_rows_are_fetched_from_a_member_by_digest(tmp_path, mon
         member.put(data)
         joining.fetch(tmp_path)
         assert supply.is_there(told.recipe, rules) and (tmp_path / "rows.jsonl").read_bytes() == data
+        table = b'{"question": "1+1", "answer": "2"}'
+        task = {"name": "sums", "kind": "dataset", "source": "path:data/sums.jsonl", "digest": member.put(table).hex()}
+        drawn = recipes.parse(recipes.load("local").model_dump(mode="json") | {"tasks": [task]})
+        told.recipe.write_bytes(drawn.canonical)
+        joining.fetch(tmp_path)
+        assert supply.held_tables(told.recipe, drawn) == {"data/sums.jsonl": table}
         monkeypatch.setattr(joining, "TIMEOUT_S", 3.0)
         told.model_copy(update={"recipe_blob": "00" * 32}).save(tmp_path)
         with pytest.raises(NetworkError):

@@ -246,8 +246,10 @@ def _take(role: str, job: Job, choices: Choices, until: float | None, plain: boo
             typer.echo(line)
         launch.prepare_fetch(run, replace(choices, peers=1), members[0])
         recipe = joining.recipe_of(run, given, None, typer.echo)
-        admission.admit(recipe, choices.allow_code, choices.recipe_folder, allow_hub)
+        admission.admit(recipe, choices.allow_code, choices.recipe_folder, allow_hub, tables=True)
         joining.rows_of(run, recipe, typer.echo)
+        tables = joining.tables_of(run, recipe, typer.echo)
+        choices = replace(choices, recipe_folder=choices.recipe_folder or tables)
         if recipe.proof.profile == "none":
             raise Refused("proof", "the job's recipe has no proof: nothing of it could be paid", "take another job")
         chainhost.joined(run, recipe, given, choices)
