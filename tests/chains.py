@@ -137,12 +137,14 @@ class World:
                 chain.send(made.secret, role, function, *args)
         return made
 
-    def audited(self, swarm: Swarm, prover: Member, members: list[Member], said: tuple) -> tuple[SimpleNamespace, list[Member]]:
-        """Epoch 0 of `prover`, committed and audited: every drawn one of `members` says `said` (verdict, step, value, salt). Its header, and
-        who was drawn; the challenge window is open."""
+    def audited(
+        self, swarm: Swarm, prover: Member, members: list[Member], said: tuple, made: tuple | None = None
+    ) -> tuple[SimpleNamespace, list[Member]]:
+        """Epoch 0 of `prover`, committed (`made`: as from `commitment`) and audited: every drawn one of `members` says `said` (verdict, step,
+        value, salt). Its header, and who was drawn; the challenge window is open."""
         with self.at_once():
             self.to_window(swarm, 0)
-            made = commitment(prover, 0)
+            made = made or commitment(prover, 0)
             first = self.chain.read("ledger", "memberOf", prover.key).last
             self.chain.send(prover.session, "ledger", "commit", *made)
             header = SimpleNamespace(**dict(zip(("key", "epoch", "steps", "units", "root", "last", "data"), made, strict=True)), first=first)

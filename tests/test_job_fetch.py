@@ -8,36 +8,19 @@ from types import SimpleNamespace
 
 import pytest
 from blake3 import blake3
+from jobs import delivered
 
 from swarm import recipe
 from swarm.errors import Refused
 from swarm.jobs import fetch
 from swarm.jobs.exam import Exam
-from swarm.jobs.fetch import Finish
 
 RULES = recipe.load("local", ["judge.profile=none", "judge.panels=0", "judge.model="])
-SCALARS = {"round": 3, "steps": 3}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A delivered model: the export of a state that is not the start state, and a checkpoint of that state."""
-    import torch
-
-    from swarm.learn import export, state
-    from swarm.learn.root import state_root
-    from swarm.policy import model
-
-    place = tmp_path_factory.mktemp("delivered")
-    policy = model.load(RULES, place / "cache", "cpu")
-    with torch.no_grad():
-        next(policy.model.parameters()).add_(0.5)
-    tensors = state.tensors_of(policy.model, None)
-    (place / "recipe.json").write_bytes(RULES.canonical)
-    (place / "checkpoint").write_bytes(state.pack(tensors, SCALARS))
-    file = export.export(policy, place / "export", "") / "model.safetensors"
-    digest, root = blake3(file.read_bytes()).digest(), state_root(tensors, SCALARS)
-    return Finish(place / "recipe.json", file, digest, place / "checkpoint", root, place, ["of job `12`"])
+    return delivered(RULES, tmp_path_factory.mktemp("delivered"))
 
 
 def test_the_delivered_model_is_written_with_its_card(trained, tmp_path):

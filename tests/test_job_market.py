@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from types import SimpleNamespace
 
 import pytest
+from blake3 import blake3
 from chains import CLASS, running
+from jobs import delivered
 from typer.testing import CliRunner
 
 from swarm import keys, recipe
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner
-from swarm.chain.values import WEI, JobPhase, amount
+from swarm.chain.values import WEI, JobPhase, Verdict, amount
 from swarm.cli import app
 from swarm.enrolment import Hello
 from swarm.errors import ChainRefused, InputError
@@ -184,6 +187,52 @@ def test_what_happens_to_a_job_is_said_and_cancelling_pays_back(world, home, mem
     watch.run()  # returns: nothing is left to be done
     assert world.chain.read("market", "due", world.chain.places["credit"], member.address) == 0  # it has taken it out
     assert world.chain.read("credit", "balanceOf", member.address) == mine.posting.offer.costs(mine.recipe).total
+
+
+@pytest.mark.slow
+def test_a_delivered_model_is_checked_confirmed_paid_and_fetched(world, home, member, monkeypatch):
+    """`pytest -m slow tests/test_job_market.py`: the submitter's side to the end, with a solver and auditors who only send transactions."""
+    mine, said = posted(world, member, steps=10), []
+    monkeypatch.setattr(mine, "tend", lambda: None)
+    job = Book(world.chain).job(mine.short)
+    made = delivered(mine.recipe, home)
+    blobs = mine.folder / "network" / "blobs"
+    blobs.mkdir(parents=True)
+    checkpoint = blake3(made.checkpoint.read_bytes()).digest()
+    for data in (made.model.read_bytes(), made.checkpoint.read_bytes(), mine.recipe.canonical):
+        (blobs / blake3(data).hexdigest()).write_bytes(data)
+    solver, *verifiers = (world.member(job.swarm, mine.posting.offer.solverStake) for _ in range(3))
+    for each in verifiers:
+        world.chain.send(each.session, "market", "seed", mine.id, each.key)
+    bond = world.chain.read("market", "bondOf", mine.posting.offer.at(0))
+    world.chain.send(solver.secret, "credit", "faucet", bond)
+    world.chain.send(solver.secret, "credit", "approve", world.chain.address("market"), bond)
+    world.chain.send(solver.secret, "market", "claim", mine.id, 0, solver.key)
+    work = (solver.key, 0, 10, 1000, keys.keccak(b"root"), made.root, keys.keccak(b"data"))
+    ok = (int(Verdict.OK), 0, keys.keccak(b"value"), bytes(32))
+    header, seats = world.audited(job.swarm, solver, verifiers, ok, work)
+    assert len(seats) == 2
+    world.skip(job.swarm.times(0)[3] + 1 - world.chain.head().time)
+    world.chain.send(solver.session, "market", "accept", mine.id, 0, vars(header), checkpoint)
+    world.chain.send(solver.session, "delivery", "deliver", mine.id, 0, made.digest)
+    watch, now = Watch(mine, Book(world.chain), member, said.append), 0.0
+    end = time.monotonic() + 90
+    while not watch.over():
+        assert time.monotonic() < end, said
+        watch.turn(now := now + 10)
+        time.sleep(0.2)
+    told = "\n".join(said)
+    assert "epoch 0 of" in told and "10 of 10 steps" in told and "delivered: model" in told and "confirmed: the model is here" in told
+    costs = mine.posting.offer.costs(mine.recipe)
+    spent = costs.total - world.chain.read("credit", "balanceOf", member.address)
+    due = [world.chain.read("market", "due", world.chain.places["credit"], each.address) for each in (solver, *verifiers)]
+    assert due == [costs.training + bond, costs.training // 10, costs.training // 10] and spent == sum(due) - bond
+    file = str(world.link.save(home / "contracts.json"))
+    fetched = CliRunner().invoke(app, ["job", "fetch", mine.short, "--out", str(home / "model"), "--contracts", file])
+    assert fetched.exit_code == 0, fetched.output
+    assert made.digest.hex() in (home / "model" / "README.md").read_text()
+    [rate] = guidance.guidance(world.chain, Book(world.chain)).paid
+    assert rate > 0 and mine.short not in [each.job for each in earning.chances(Book(world.chain).jobs(), Machine(2**34, 1.0), 0)]
 
 
 def test_verbs_refuse_who_is_not_the_submitter(world, home, member, monkeypatch):
