@@ -104,9 +104,11 @@ def test_files_that_members_could_not_get_or_check_are_refused():
     [(file, _)] = files.served(rows, recipe.FOLDER)
     assert (file.role, file.path, file.digest.hex()) == ("data", "sums.jsonl", rows.learn.data_digest)
     assert files.served(RULES, recipe.FOLDER) == []
-    table = {"name": "sums", "kind": "dataset", "digest": "0" * 64, "source": "path:sums.jsonl"}
+    table = {"name": "sums", "kind": "dataset", "digest": file.digest.hex(), "source": "path:sums.jsonl"}
+    assert files.served(recipe.parse(RULES.model_dump(mode="json") | {"tasks": [table]}), recipe.FOLDER) == [(file, recipe.FOLDER / "sums.jsonl")]
     for changes, words in (
-        ({"tasks": [table]}, "nobody opens a stranger's tables"),
+        ({"tasks": [table | {"source": "path:sums.parquet"}]}, "members open only text files"),
+        ({"tasks": [table | {"source": "path:../sums.jsonl"}]}, "members open only text files"),
         ({"tasks": [table | {"source": "org/data", "digest": None}]}, "neither commit nor digest"),
         ({"tasks": [{"name": "own", "kind": "verifiers", "source": "gsm8k"}]}, "verifiers package"),
         ({"model": {"source": "path:/tmp/x"}}, "which nobody else has"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from swarm import supply
 from swarm.errors import InputError
 from swarm.jobs.brief import File
 from swarm.recipe import Recipe
@@ -48,9 +49,11 @@ def _of_task(task: AnyTask) -> tuple[str, str] | None:
         return "code", task.source
     if not isinstance(task, DatasetTask):
         return None
+    if supply.is_table(task):
+        return "data", task.source.removeprefix("path:")
     if task.source.startswith("path:"):
-        what = f"task {task.name} reads a file of this machine ({task.source}), and nobody opens a stranger's tables for a task"
-        raise InputError(what, "learn from its rows instead (learn.method = sft, learn.data), or put it on the hub with a commit")
+        what = f"task {task.name} reads {task.source}, and members open only text files from beside a recipe"
+        raise InputError(what, "make it a .jsonl or .csv beside the recipe, or put it on the hub with a commit")
     if task.revision is None and task.digest is None:
         what = f"task {task.name}: the data set {task.source} has neither commit nor digest, so nobody could check that it is the same"
         raise InputError(what, f"pin it: tasks.N.revision=COMMIT for {task.source}")
