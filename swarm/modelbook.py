@@ -27,7 +27,7 @@ from swarm.models.index import Entry, Index
 from swarm.models.lineage import Lineage
 from swarm.models.listing import size_of
 from swarm.models.model import Model
-from swarm.models.truth import State
+from swarm.models.standing import State
 from swarm.models.waiting import Batch, Waiting
 
 if TYPE_CHECKING:
@@ -118,6 +118,12 @@ class ModelBook:
         """Let every trained model of these members (None: of all of the swarm's) wait that is not registered; how many are new."""
         found = (model for model in self.index.truth.trained(swarm) if keys is None or model.training in keys)
         return self.waiting.register_all([model for model in found if self._new(model)])
+
+    def add_job(self, job: bytes) -> int:
+        """Let the delivered models of a job wait that count as trained; how many are new."""
+        found = [self.index.truth.jobs.of_part(job, part) for part in range(self.index.truth.jobs.parts(job))]
+        trained = [model for model, standing in filter(None, found) if standing.state == State.TRAINED and self._new(model)]
+        return self.waiting.register(*trained)
 
     def post(self, secret: bytes, folders: list[Path], say: Say) -> list[Batch]:
         """Put everything that waits on the chain, sent and paid by the account of `secret`. `folders` are those that our peers serve blobs from.

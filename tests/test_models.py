@@ -25,7 +25,7 @@ from swarm.models.index import Index
 from swarm.models.lineage import lineage
 from swarm.models.listing import MAGIC, Listing, is_listed, parse, size_of
 from swarm.models.model import ROW, Model, digest_of_row, of_row
-from swarm.models.truth import State
+from swarm.models.standing import State
 from swarm.models.waiting import Waiting
 from swarm.network.store import digest_of
 
@@ -358,6 +358,60 @@ def test_another_swarm_that_claims_a_base_ends_no_lineage(town, place):
     truth = place.book.index.truth
     assert not truth.is_base(town.model("a0"), town.model("c0").model) and truth.is_base(town.model("a0"), BASE)
     assert truth.is_base(replace(town.model("a0"), kind=Kind.JOB, training=swarm), town.model("c0").model)
+
+
+# ---- a job of the market
+
+
+@pytest.fixture(scope="module")
+def job(world) -> Town:
+    """A job of one part of two steps: a solved it, b and c seeded it; its epoch closed clean and was accepted. Nothing is delivered yet."""
+    submitter, chain = world.account(), world.chain
+    swarm = world.swarm(creator=submitter, faucet=False, recipe=RULES.hash, **TIMES)
+    town = Town(world, swarm, {name: world.member(swarm) for name in "abcd"})
+    offer = dict(price=WEI, perSegment=1, plants=0, steps=2, stepsEach=2, leastSteps=1, parts=1, solverStake=100 * WEI, target=0, targetBps=0)
+    offer |= dict(deadline=chain.head().time + 9000, patience=30_000, deliveryBps=1000, evaluation=bytes(32), openWindow=3000)
+    offer["class"] = bytes(32)
+    a = town.people["a"]
+    for secret in (submitter, a.secret):
+        chain.send(secret, "credit", "faucet", 2 * WEI)
+        chain.send(secret, "credit", "approve", chain.address("market"), 2 * WEI)
+    chain.send(submitter, "market", "post", swarm.id, offer, b"")
+    for name in "bc":
+        chain.send(town.people[name].session, "market", "seed", swarm.id, town.people[name].key)
+    chain.send(a.secret, "market", "claim", swarm.id, 0, a.key)
+    world.to_window(swarm, 0)
+    header = commit(town, "a", 0)
+    to(town, swarm.times(0)[0])
+    audit(town, [header])
+    chain.send(a.session, "market", "accept", swarm.id, 0, header, bytes(32))
+    town.people["submitter"] = Member(submitter, submitter, bytes(32))
+    return town
+
+
+def test_a_delivered_model_counts_once_the_market_says_so(job, place):
+    chain, a, book = job.world.chain, job.people["a"], place.book
+    book.index.refresh()
+    file = keys.keccak(b"the delivered file")
+    true = Model(Kind.JOB, file, BASE, RULES.hash, a.address, job.swarm.id, 0, job.headers["a0"]["last"])
+    truth = book.index.truth
+    assert truth.standing(true).state == State.FALSE and book.add_job(job.swarm.id) == 0 == truth.jobs.parts(bytes(32))
+    chain.send(a.session, "delivery", "deliver", job.swarm.id, 0, file)
+    assert truth.standing(true).state == State.OPEN and book.add_job(job.swarm.id) == 0
+    chain.send(job.people["submitter"].secret, "delivery", "confirm", job.swarm.id, 0)
+    assert truth.standing(true).state == State.TRAINED
+    for name in ("model", "parent", "recipe", "proof"):
+        assert truth.standing(replace(true, **{name: bytes(31) + b"x"})).state == State.FALSE
+    for other in (dict(number=1), dict(number=2**31), dict(training=bytes(32)), dict(operator=bytes(20)), dict(kind=Kind.EPOCH)):
+        assert truth.standing(replace(true, **other)).state == State.FALSE
+    assert book.add_job(job.swarm.id) == 1
+    book.post(a.session, [place.blobs], lambda text: None)
+    place.bring_up()
+    assert book.add_job(job.swarm.id) == 0
+    (entry,) = book.index.of(file)
+    found = lineage(book.index, entry.model, entry)
+    assert [step.model.kind for step in found.steps] == [Kind.JOB, Kind.EPOCH] and found.is_whole and found.state == BASE
+    assert book.troubles(found) == []
 
 
 # ---- keeping

@@ -151,6 +151,7 @@ def list_batches(run_dir: o.RunDir = None, invite: Invited = None, wait: Wait = 
 def add(
     epoch: Annotated[int | None, typer.Argument(min=0, help="Which epoch; without it all that closed clean.")] = None,
     peer: Annotated[int, typer.Option("--peer", min=0, help="Which of this run's peers, with an epoch.")] = 0,
+    job: Annotated[bool, typer.Option("--job", help="The delivered models of the job that this run is for.")] = False,
     everyone: Annotated[bool, typer.Option("--everyone", help="The models of all members of the swarm.")] = False,
     run_dir: o.RunDir = None,
     json: o.Json = False,
@@ -162,12 +163,14 @@ def add(
     from swarm import runs
     from swarm.errors import InputError
 
-    if everyone and epoch is not None:
-        raise InputError("--everyone and an epoch", "leave one of them out")
+    if (epoch is not None) + everyone + job > 1:
+        raise InputError("an epoch, --everyone and --job leave no room for each other", "give one of them, or none")
     run = runs.latest(run_dir)
     with _opened(run.folder, None, 0.0, json) as opened:
         keys = _keys(run, opened.source)
-        if epoch is not None:
+        if job:
+            new = opened.book.add_job(opened.source.swarm)
+        elif epoch is not None:
             if peer not in keys:
                 raise InputError(f"this run has no peer {peer} that was ever a member", f"it has {', '.join(map(str, keys)) or 'none'}")
             new = int(opened.book.add(keys[peer], epoch))

@@ -3,7 +3,7 @@
     model    a leaf: what a training ended with, and what it began with
     listing  a batch's leaves as one blob, with its tree
     waiting  leaves that wait to be posted, and batches on their way to the chain
-    truth    which leaves the chain's own records bear out
+    truth    which leaves the chain's own records bear out: those of epochs here, those of deliveries in `jobs`
     index    where every model stands, rebuilt by anyone from events and lists
     lineage  from a model back to the state that everyone began with
 

@@ -20,6 +20,7 @@ from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner
 from swarm.errors import Refused, StateError
 from swarm.models import listing, truth
+from swarm.models.jobs import Jobs
 from swarm.models.listing import SPAN
 from swarm.models.model import ROW, Model, of_row
 from swarm.models.truth import Truth
@@ -93,7 +94,7 @@ class Index:
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = full")
             self._db.executescript(SCHEMA)
-            self.truth = Truth(self._db)
+            self.truth = Truth(self._db, Jobs(chain))
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self.path} is damaged ({error})", "delete it: it is made again from the chain and the lists") from None
         self._scanner = Scanner(chain, (*truth.ROLES, "models"), self._cursor)

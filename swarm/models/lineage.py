@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from swarm.chain.values import Kind
 from swarm.models.index import Entry, Index
 from swarm.models.model import Model
-from swarm.models.truth import Standing, State
+from swarm.models.standing import Standing, State
 
 LONGEST = 100_000  # steps
 

@@ -35,7 +35,11 @@ class Listing:
     @classmethod
     def of(cls, models: Iterable[Model]) -> Listing:
         """A list of 1 to MOST models, in this order. Raises InputError."""
-        rows = [model.row() for model in models]
+        return cls.of_rows([model.row() for model in models])
+
+    @classmethod
+    def of_rows(cls, rows: list[bytes]) -> Listing:
+        """The same out of rows of ours."""
         if not 1 <= len(rows) <= MOST:
             raise InputError(f"a batch of {len(rows)} models", f"1 to {MOST} go under one root")
         return cls(MAGIC + b"".join(rows))

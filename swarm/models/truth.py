@@ -1,19 +1,19 @@
 """What the chain's own records say of trainings: the leaf that each of them makes, and whether its proof closed clean.
 
 Nothing of a batch is believed. A leaf is trained if it equals the one made here out of events of the registry and the ledger, for a training
-whose units were added. Held in the index's file, in tables of its own.
+whose units were added (of jobs: `swarm.models.jobs`). Held in the index's file, in tables of its own.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 
 from swarm.chain.abi import Event
 from swarm.chain.values import Kind, Reason
+from swarm.models.jobs import Jobs
 from swarm.models.model import Model
+from swarm.models.standing import Standing, State, compared
 
 SCHEMA = """
 create table if not exists swarm (id blob primary key, recipe blob not null, base blob not null) without rowid;
@@ -26,24 +26,6 @@ create index if not exists ended on epoch (last);
 ROLES = ("registry", "ledger")
 LATE = -1  # in place of a Reason: committed after its window, so never audited
 COLUMNS = "epoch.key, number, first, last, root, late, ending, tx"
-
-
-class State(StrEnum):
-    """Where a model stands."""
-
-    TRAINED = "trained"  # its proof closed clean
-    OPEN = "open"  # it has not closed yet
-    LOST = "lost"  # it closed otherwise
-    FALSE = "false"  # the chain's records say otherwise, or nothing at all
-
-
-@dataclass(frozen=True)
-class Standing:
-    """State, why where it is not trained, and the transaction (32 bytes) that last said something about the training."""
-
-    state: State
-    why: str = ""
-    tx: bytes = b""
 
 
 WHY = {
@@ -60,10 +42,10 @@ WHY = {
 
 
 class Truth:
-    """The records in `db`. Times and reasons are the chain's."""
+    """The records of epochs in `db`, and of jobs in their market."""
 
-    def __init__(self, db: sqlite3.Connection):
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, jobs: Jobs):
+        self._db, self.jobs = db, jobs
         db.executescript(SCHEMA)
 
     def take(self, event: Event) -> None:
@@ -91,14 +73,12 @@ class Truth:
 
     def standing(self, model: Model) -> Standing:
         """Where a leaf of anyone stands."""
-        if model.kind != Kind.EPOCH:
-            return Standing(State.FALSE, "no job of this chain's market is known to have delivered it")
-        row = self._db.execute(f"select {COLUMNS} from epoch where key = ? and number = ?", (model.training, model.number)).fetchone()
-        if row is None:
+        if model.kind == Kind.JOB:
+            return self.jobs.standing(model)
+        found = self.of_epoch(model.training, model.number)
+        if found is None:
             return Standing(State.FALSE, "the chain has no commitment of this member for this epoch")
-        if (wrong := [name for name, value in vars(self._leaf(row)).items() if value != getattr(model, name)]):
-            return Standing(State.FALSE, f"the commitment on the chain has another {', another '.join(wrong)}", row[7])
-        return _standing(row)
+        return compared(model, *found)
 
     def of_epoch(self, key: bytes, number: int) -> tuple[Model, Standing] | None:
         """The leaf that an epoch makes; None where it was not committed."""

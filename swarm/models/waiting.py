@@ -89,7 +89,7 @@ class Waiting:
             found = self._db.execute("select number, row from leaf where batch is null order by number limit ?", (most,)).fetchall()
             if not found:
                 return None
-            listing = Listing.of(of_row(row) for _, row in found)
+            listing = Listing.of_rows([row for _, row in found])
             disk.replace(self.lists / listing.digest.hex(), listing.data)
             batch = Batch(*listing.batch)
             made = self._db.execute("insert into batch (root, count, list) values (?, ?, ?)", batch.fields)

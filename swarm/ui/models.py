@@ -8,7 +8,7 @@ from swarm.keys import checksum
 from swarm.models.index import Entry, Posted
 from swarm.models.lineage import Lineage, Step
 from swarm.models.model import Model
-from swarm.models.truth import Standing
+from swarm.models.standing import Standing
 
 WHERE = {
     "base": "the state that its swarm began with",
