@@ -330,6 +330,8 @@ def test_a_lineage_goes_back_to_the_base_through_what_nobody_registered(town, pl
     assert [step.model for step in found.steps] == [town.model("a3"), town.model("a0")]
     assert (found.is_whole, found.ends, found.state) == (True, "base", BASE) and found.first_trouble is None
     assert place.book.troubles(found) == []
+    short = lineage(place.book.index, entry.model, entry, longest=1)
+    assert len(short.steps) == 1 and short.ends == "unknown" and not short.is_whole
     late = lineage(place.book.index, town.model("b3"))
     assert [step.standing.state for step in late.steps] == [State.OPEN, State.LOST, State.TRAINED] and not late.is_whole
     said = place.book.troubles(late)
@@ -346,6 +348,21 @@ def test_false_ancestors_are_shown_as_what_they_are(town, place):
     assert place.book.troubles(found)[0].is_final and "no commitment" in place.book.troubles(found)[0].why
     assert lineage(index, circle[0]).ends == "circle" and len(lineage(index, circle[0]).steps) == 2
     assert lineage(index, made_up(803)).ends == "unknown"
+
+
+def test_digits_that_fit_several_models_name_none(town, place):
+    twins = [replace(made_up(850 + n), model=bytes(7) + bytes([n]) * 25) for n in (1, 2)]
+    post(place, town, *twins)
+    with pytest.raises(errors.InputError, match="fits 2 models"):
+        place.book.find("00" * 7)
+    assert place.book.find(("00" * 7) + "02")[0] == twins[1] and place.book.find("0x" + twins[0].model.hex())[0] == twins[0]
+
+
+def test_of_leaves_about_one_model_the_true_one_is_found(town, place):
+    lie = replace(town.model("b0"), operator=bytes(20))
+    post(place, town, lie, town.model("b0"))
+    model, entry = place.book.find(town.model("b0").model.hex())
+    assert model == town.model("b0") and entry.holds and len(place.book.index.of(model.model)) == 2
 
 
 def test_another_swarm_that_claims_a_base_ends_no_lineage(town, place):
@@ -445,6 +462,18 @@ def test_a_node_keeps_what_falls_to_it(town, place, tmp_path):
         assert mine not in keeper._wanted and network.store.has(mine) == wants
 
 
+def test_a_node_keeps_no_more_lists_than_it_has_room_for(town, place, tmp_path, monkeypatch):
+    post(place, town, made_up(950))
+    monkeypatch.setattr(keeping, "MOST_BYTES", 100)
+    network, said = networks.network(tmp_path / "a", swarm=town.swarm.id), []
+    keeper = keeping.Keeper(town.world.chain, town.swarm.id, town.people["a"].address, network, said.append)
+    for file in place.blobs.iterdir():
+        (network.store.folder / file.name).write_bytes(file.read_bytes())
+    for _ in range(8):
+        keeper.turn()
+    assert keeper._wanted == {} and keeper.kept == 0 and "no more" in said[0]
+
+
 # ---- the commands
 
 
@@ -488,6 +517,8 @@ def test_add_post_show_lineage_verify(capsys, town, run):
     assert code == 0 and "lets models wait" in out
     code, _, err = command(capsys, "model", "add", "0")
     assert code == 2 and "no peer 0" in err
+    code, _, err = command(capsys, "model", "add", "3", "--everyone")
+    assert code == 2 and "no room" in err
     code, out, _ = command(capsys, "model", "add", "--everyone", "--json")
     assert code == 0 and json.loads(out) == {"added": 3, "waiting": 3}
     code, out, _ = command(capsys, "model", "post", "--dry-run")
