@@ -92,7 +92,7 @@ def one(scene: Scene, rest: str) -> dict[str, Any]:
     row = next((job for job in scene.listing.rows if job["job"] == rest), None) if scene.listing is not None else None
     if told is None or row is None:
         raise Missing("there is no job with this id here", "the list of jobs has the newest ones, and `swarm job show` all of them")
-    return {**_row(row, scene.listing), "lines": told[1:], "about": row["about"]}
+    return {**_row(row, scene.listing), "lines": [line for line in told[1:] if line != row["about"]], "about": row["about"]}
 
 
 def _row(job: Value, listing: Listing) -> dict[str, Any]:
