@@ -74,6 +74,7 @@ class FakeChain:
             self.outcomes[self.made[-1]] = Outcome.UNAUDITED if len(self.made) - 1 in self.bad else Outcome.CLEAN
         made = recorder.close(self.epoch, [])
         if made is not None and self.epoch in recorder.unsettled:
+            assert made.first == self.last, "an auditor would call it a fault: the records do not begin where the ledger stands"
             header = (KEY, self.epoch, len(made.leaves), made.units, made.root, self.last, made.last, made.digest)
             self.events.append(SimpleNamespace(name="Committed", values=dict(zip(HEADER, header, strict=True)) | {"late": False}))
             self.last = made.last

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import signal
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swarm import admission, chainhost, doctor, joining, launch, supervisor
+from swarm import admission, chainhost, doctor, joining, launch
 from swarm.chain.values import JobPhase, amount
 from swarm.cli import options as o
 from swarm.cli.join import what_others_see
@@ -25,7 +25,8 @@ from swarm.invite import Invite
 from swarm.jobs import place, worker
 from swarm.jobs.book import Book, Job
 from swarm.launch import Choices
-from swarm.supervisor import View
+from swarm.parent import PARENT, end_with_parent
+from swarm.supervisor import View, interruptible
 from swarm.taking import REFUSED
 
 if TYPE_CHECKING:
@@ -154,14 +155,14 @@ def roles(text: str, arguments: list[str]) -> None:
     children = {role: subprocess.Popen([*command, verbs[role], "--any", "--plain", *arguments], text=True, **_pipes()) for role in wanted}
     readers = [threading.Thread(target=_repeat, args=(role, child), daemon=True) for role, child in children.items()]
     try:
-        with _interruptible():
+        with interruptible():
             for reader in readers:
                 reader.start()
             codes = [child.wait() for child in children.values()]
     finally:
         for child in children.values():
             if child.poll() is None:
-                child.send_signal(signal.SIGINT)
+                child.terminate()
         for child in children.values():
             child.wait()
     if any(codes):
@@ -169,24 +170,14 @@ def roles(text: str, arguments: list[str]) -> None:
 
 
 def _pipes() -> dict[str, object]:
-    return dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=supervisor.environment())
+    """The children are ended by this process, not by the terminal, and end by themselves when it is gone."""
+    streams = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return streams | dict(start_new_session=True, env=os.environ | {PARENT: str(os.getpid())})
 
 
 def _repeat(role: str, child: subprocess.Popen[str]) -> None:
     for line in child.stdout or ():
         typer.echo(f"{role:<9}{line.rstrip()}")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wish(job: str | None, any_: bool) -> str | None:
@@ -203,7 +194,9 @@ def _as_identity(choices: Choices, name: str | None, file: Path | None, ask: boo
 def _work(role: str, wish: str | None, choices: Choices, max_hours: float | None, plain: bool, allow_hub: bool) -> None:
     """Take the job that is meant, or one after the other that fits."""
     until = None if max_hours is None else time.time() + HOUR_S * max_hours
-    with place.opened(choices.chain, typer.echo) as chain:
+    if PARENT in os.environ:
+        threading.Thread(target=end_with_parent, name="parent", daemon=True).start()
+    with interruptible(), place.opened(choices.chain, typer.echo) as chain:
         book, passed = Book(chain), set()
         while (job := _next(role, wish, book, passed, until)) is not None:
             passed.add(job.id)
