@@ -17,7 +17,7 @@ from swarm.chain.values import WEI
 from swarm.cli.submission import work
 from swarm.jobs import place
 from swarm.jobs.brief import Estimate
-from swarm.jobs.offer import Offer, Wish
+from swarm.jobs.offer import Offer, Wish, longest_case
 from swarm.jobs.submit import Posting, Submission
 from swarm.launch import ChainChoice, Choices
 from swarm.parent import end_with_parent
@@ -31,7 +31,8 @@ STAKES = [f"proof.steps={LEAST}", "proof.stake=100", "proof.gain=0.01", "proof.d
 
 def main(steps: int, settings: list[str]) -> None:
     rules = recipe.load("local", [*SMALL, *WINDOWS, *STAKES, *settings])
-    offer = replace(Offer.of(rules, Wish(20 * WEI, 3600, steps=steps)), leastSteps=LEAST)
+    patience = longest_case(rules) + 3 * rules.proof.epoch
+    offer = replace(Offer.of(rules, Wish(20 * WEI, 3600, steps=steps)), leastSteps=LEAST, patience=patience)
     with place.opened(ChainChoice(), print) as chain:
         work(Submission.begin(rules, Posting(offer, (), Estimate())), chain, Choices(recipe_folder=Path.cwd()), print)
 
