@@ -95,9 +95,10 @@ class Claim:
 
 
 def can_be_had(part: SimpleNamespace, offer: SimpleNamespace, now: int) -> bool:
-    """Whether a part is free or has a solver that did not move for the offer's patience, and has steps left."""
+    """Whether a part is free or has a solver that did not move for the offer's patience, has steps left, and a state to go on from."""
     idle = part.key == bytes(32) or now > part.moved + offer.patience
-    return idle and part.steps < offer.stepsEach
+    begins = part.steps == 0 or part.checkpoint != bytes(32)  # handed in by a stranger, an epoch has no checkpoint
+    return idle and begins and part.steps < offer.stepsEach
 
 
 def refused(folder: Path) -> str:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swarm import admission, chainhost, doctor, joining, launch
+from swarm import admission, chainhost, doctor, joining, keystore, launch, runs
+from swarm import identity as identity_files
+from swarm import stake as stakes
 from swarm.chain.values import JobPhase, amount
 from swarm.cli import options as o
 from swarm.cli.join import what_others_see
@@ -143,6 +145,29 @@ def verify(
         raise InputError("--peers and --identity", "each peer is an operator of its own: leave one of the two out")
     choices = _as_identity(choices, identity, passphrase_file, ask_passphrase, unencrypted)
     _work("verifier", _wish(job, any_), choices, max_hours, plain, allow_hub)
+
+
+def quit_(
+    job: Annotated[str, typer.Argument(help="The job: the beginning of its id, or its name.")],
+    passphrase_file: o.PassphraseFile = None,
+    ask_passphrase: o.AskPassphrase = False,
+    rpc: o.Rpc = None,
+    contracts: o.Contracts = None,
+) -> None:
+    """Give back a part that this machine claimed, so that another can go on with it. The bond returns if an epoch of yours was accepted.
+
+    Example: `swarm job quit 3fa9c2`
+    """
+    folders = sorted(each.parent for each in (runs.home() / "identities").glob(f"*/{identity_files.FILE}"))
+    with place.opened(o.the_chain(rpc, contracts, "", False), typer.echo) as chain:
+        found, mine = Book(chain).job(job), stakes.operators(folders)
+        parts = [(number, part) for number, part in enumerate(found.parts) if part.operator in mine and part.key != bytes(32)]
+        if not parts:
+            raise InputError(f"no part of job {found.short} is claimed by an identity of this machine", "`swarm job show` says who works on it")
+        for number, part in parts:
+            secret = stakes.secret(mine[part.operator], part.operator, keystore.passphrase(passphrase_file, ask_passphrase))
+            chain.send(secret, "market", "quit", found.id, number)
+            typer.echo(f"part {number} is free; its bond of {amount(part.bond)} credits {'comes back' if part.own else 'is burned'}")
 
 
 def roles(text: str, arguments: list[str]) -> None:
