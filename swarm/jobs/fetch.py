@@ -64,13 +64,14 @@ def finish(told: Finish, out: Path) -> Path:
         what = f"the model's bytes do not have the digest {told.digest.hex()[:16]} that was delivered"
         raise Refused("digest", what, "fetch it from another member")
     from swarm.jobs import checkpoints, delivery
-    from swarm.learn import export
+    from swarm.learn import export, state
     from swarm.policy import model
 
     rules = recipe.from_bytes(told.recipe.read_bytes())
     tensors, scalars = checkpoints.opened(told.checkpoint.read_bytes(), told.root)
     policy = model.load(rules, told.cache, "cpu", foreign=True)
-    if why := delivery.fits(data, tensors, scalars, policy):
+    state.restore(policy.model, {name.removeprefix(state.MODEL): tensor for name, tensor in tensors.items() if name.startswith(state.MODEL)})
+    if why := delivery.fits(data, policy):
         raise Refused("tensors", f"the model {why}", "it is not what was paid for: do not confirm it")
     return export.export(policy, out, text(rules, scalars, told.card))
 

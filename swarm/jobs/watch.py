@@ -16,7 +16,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from swarm import plan, runs
+from swarm import modelbook, plan, runs
 from swarm.chain.abi import Event
 from swarm.chain.logs import Scanner
 from swarm.chain.values import JobPhase, amount
@@ -77,6 +77,11 @@ class Watch:
         settled = self.id in self.book.found and bool(self.job.named("Settled")) and self._told == len(self.job.events)
         return settled and not self.owed()
 
+    def register(self) -> int:
+        """Let the job's paid models wait for the model registry; how many are new."""
+        with modelbook.opened(runs.home(), self.chain) as book:
+            return book.add_job(self.id)
+
     def owed(self) -> int:
         """Wei that the market owes the submitter, of this job or another."""
         return self.chain.read(ROLE, "due", self.job.state.token, self.member.address)
@@ -113,12 +118,12 @@ class Watch:
     def confirm(self, now: float) -> None:
         """Check delivered models that are here, each in a process of its own, and confirm those that are right."""
         for number, delivery in enumerate(self.job.deliveries):
-            if delivery.model == bytes(32) or delivery.confirmed:
+            if delivery.model == bytes(32) or delivery.confirmed or delivery.model in self._refused:
                 continue
             found = self._checked(number, delivery.model, now)
             if found is not None and found["ok"]:
                 self._try(DELIVERY, "confirm", self.id, number)
-            elif found is not None and delivery.model not in self._refused:
+            elif found is not None:
                 self._refused.add(delivery.model)
                 self.say(f"part {number} is not confirmed: {found['what']}")
 
@@ -181,8 +186,10 @@ class Watch:
         if (place / FINISHED).exists():
             return json.loads((place / FINISHED).read_bytes())
         if (child := self._checks.get(model)) is not None:
-            if child.reap(now) is not None:
+            if (ending := child.reap(now)) is not None:
                 del self._checks[model]
+                if not ending.done:
+                    return {"ok": False, "what": f"its model could not be checked: {ending.cause}; the log is {place / 'log.txt'}"}
             return None
         blobs, part = self.submission.folder / "network" / "blobs", self.job.parts[number]
         files = (self.submission.run.recipe_path, blobs / model.hex(), model, blobs / part.checkpoint.hex(), part.root)
