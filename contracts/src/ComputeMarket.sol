@@ -20,7 +20,6 @@ contract ComputeMarket is Wages {
     uint256 private constant LONGEST_WINDOW = 30 days;
 
     mapping(bytes32 job => mapping(address operator => uint256)) private _working; // 1 + the part
-
     mapping(bytes32 job => mapping(uint8 part => mapping(address operator => bool))) private _collected;
 
     constructor(
@@ -86,7 +85,7 @@ contract ComputeMarket is Wages {
         Part storage p = _heldPart(job, part);
         _onlyAgent(p.key);
         bool cancelled = _records[job].cancelled;
-        bool back = p.own != 0 || cancelled;
+        bool back = p.own >= _offers[job].leastSteps || cancelled;
         emit Quit(job, part, p.key, back);
         if (cancelled) _owe(job, p.operator, _unkeep(p));
         _free(job, p, back);

@@ -176,12 +176,14 @@ contract JobDelivery is IJobDelivery, Ballots {
         return (vote.commitment, vote.choice, vote.cast);
     }
 
-    /// @dev Auditors are drawn from the solver's class: one of its own making, or one that too few share, proves nothing.
+    /// @dev Auditors are drawn from the solver's class: one of its own making, or one that too few share, proves nothing. In the class that the
+    /// job names one other is enough, so that nobody makes it lonely with stakes in others.
     function _checkClass(bytes32 class, bytes32 key, uint32 epoch) private view {
         bytes32 actual = vault.classAt(key, epoch);
         if (class != bytes32(0) && actual != class) revert ClassWrong(actual, class);
         (uint256 others, uint256 needed) = vault.othersAt(key, epoch);
-        if (others == 0 || others < needed) revert ClassLonely(others, needed);
+        if (class != bytes32(0) || needed == 0) needed = 1;
+        if (others < needed) revert ClassLonely(others, needed);
     }
 
     function _rightSeats(bytes32 key, uint32 epoch, IAuditCourt.Case memory c, IAuditCourt.Verdict verdict)
@@ -219,7 +221,7 @@ contract JobDelivery is IJobDelivery, Ballots {
         if (d.confirmed != 0 || d.number == 0) return d.confirmed;
         uint256 ends = d.time + _windowOf(job);
         if (block.timestamp < ends) return 0;
-        (bool decided, bytes32 choice) = _winnerOf(_ballotOf(job, part, d.number));
+        (bool decided, bytes32 choice) = _winnerOf(_ballotOf(job, part, d.number), 1);
         return decided && choice == d.model ? ends : 0;
     }
 
@@ -228,14 +230,14 @@ contract JobDelivery is IJobDelivery, Ballots {
         Delivery storage d = _deliveries[job][part];
         if (d.confirmed != 0) return (true, d.model);
         if (market.isSettled(job) || block.timestamp > market.deliversUntil(job) + _windowOf(job) || _deliveredAt(job, part) != 0) {
-            return _winnerOf(_ballotOf(job, part, d.number));
+            return _winnerOf(_ballotOf(job, part, d.number), 1);
         }
     }
 
     function _scored(bytes32 job, uint8 part) private view returns (bool, bytes32) {
         uint256 opened = _evaluations[job].opened;
         if (opened == 0 || block.timestamp < opened + 2 * _windowOf(job)) return (false, bytes32(0));
-        return _winnerOf(_ballotOf(job, part, SCORE));
+        return _winnerOf(_ballotOf(job, part, SCORE), 2);
     }
 
     function _lastBallot(bytes32 job, uint8 part) private view returns (Ballot storage) {
@@ -263,9 +265,10 @@ contract JobDelivery is IJobDelivery, Ballots {
     }
 
     /// @dev Weight in the newest epoch whose weights nobody could change any more at `time`.
-    function _weightAt(bytes32 job, bytes32 key, uint256 time) private view returns (uint128) {
+    function _weightAt(bytes32 job, bytes32 key, uint256 time) private view returns (uint128 weight) {
         uint32 open = registry.openEpochAt(job, time);
-        return uint128(vault.weightAt(key, open == 0 ? 0 : open - 1));
+        weight = uint128(vault.weightAt(key, open == 0 ? 0 : open - 1));
+        if (weight == 0) revert StandingLost(key);
     }
 
     function _windowOf(bytes32 job) private view returns (uint256) {

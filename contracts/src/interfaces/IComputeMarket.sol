@@ -103,6 +103,7 @@ interface IComputeMarket {
     error KeyWrong(bytes32 actual, bytes32 expected);
     error HeaderUnknown(bytes32 key, uint32 epoch);
     error RootWrong(bytes32 actual, bytes32 expected);
+    error EpochEmpty(bytes32 key, uint32 epoch);
     error EpochOld(uint32 epoch, uint32 next);
     error EpochLate(uint256 ends, uint256 deadline);
     error NotClean(bytes32 key, uint32 epoch, uint8 outcome);
@@ -150,7 +151,7 @@ interface IComputeMarket {
     function seed(bytes32 job, bytes32 key) external;
     /// @notice Takes a free part (operator of `key`; approve `bondOf` first). One part at a time for each operator of a job.
     function claim(bytes32 job, uint8 part, bytes32 key) external;
-    /// @notice Gives a part back (agent). The bond returns if an epoch was accepted or the job cancelled, else it is burned; what was kept
+    /// @notice Gives a part back (agent). The bond returns if leastSteps were accepted or the job cancelled, else it is burned; what was kept
     /// back goes to whoever completes the part.
     function quit(bytes32 job, uint8 part) external;
     /// @notice Makes a part free whose solver has not moved for the offer's patience (anyone). The bond is burned.

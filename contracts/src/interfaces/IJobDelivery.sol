@@ -6,8 +6,9 @@ import {IParticipationLedger} from "./IParticipationLedger.sol";
 
 /// @title What a job got: which epochs closed clean and who audited them rightly, which model was delivered, what seeders say of it, its score
 /// @notice The half of the market that holds no money: `IComputeMarket` pays what is decided here. Seeders speak with the weight that they
-/// had in the newest epoch whose weights were fixed when the ballot began, one vote for each operator; more than half of what was said, by
-/// two operators at least, decides. Neither submitter nor the part's own solver has a vote.
+/// had in the newest epoch whose weights were fixed when the ballot began, one vote for each operator; more than half of what was said
+/// decides, a score only if two operators say it. So one attestation that nobody contradicts is enough: silence locks no money. Neither
+/// submitter nor the part's own solver has a vote.
 interface IJobDelivery {
     struct Delivery {
         bytes32 model; // blake3 of the model's file

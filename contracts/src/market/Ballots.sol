@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @title What seeders say about a delivery or a score, counted by stake
-/// @dev One vote for each operator. A choice wins with more than half of the weight that spoke, and two operators behind it.
+/// @dev One vote for each operator. A choice wins with more than half of the weight that spoke.
 abstract contract Ballots {
     struct Tally {
         uint128 weight;
@@ -42,9 +42,10 @@ abstract contract Ballots {
         if (tally.weight > ballot.best) (ballot.best, ballot.leader) = (tally.weight, choice);
     }
 
-    function _winnerOf(Ballot storage ballot) internal view returns (bool decided, bytes32 choice) {
+    /// @param least Operators that must have said it.
+    function _winnerOf(Ballot storage ballot, uint256 least) internal view returns (bool decided, bytes32 choice) {
         choice = ballot.leader;
-        decided = ballot.tallies[choice].operators >= 2 && 2 * uint256(ballot.best) > ballot.total;
+        decided = ballot.tallies[choice].operators >= least && 2 * uint256(ballot.best) > ballot.total;
     }
 
     function _chose(Ballot storage ballot, address operator, bytes32 choice) internal view returns (bool) {

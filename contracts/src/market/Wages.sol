@@ -32,6 +32,8 @@ abstract contract Wages is Jobs {
         }
         if (header.epoch < _next[header.key]) revert EpochOld(header.epoch, _next[header.key]);
         if (header.first != p.root) revert RootWrong(header.first, p.root);
+        // Nothing is drawn of no steps, so such an epoch would be clean wherever it claims to end.
+        if (header.steps == 0) revert EpochEmpty(header.key, header.epoch);
         (IAuditCourt.Outcome outcome, bytes32[] memory right) = delivery.auditOf(job, header);
         if (outcome != IAuditCourt.Outcome.Clean) revert NotClean(header.key, header.epoch, uint8(outcome));
         _next[header.key] = header.epoch + 1;
