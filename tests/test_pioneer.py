@@ -225,6 +225,17 @@ PIONEER = "start", "list", "status", "apply", "admit", "appeal", "decide", "sett
 COMMANDS = [*(f"pioneer {each}" for each in PIONEER), "snapshot", "claim", *(f"distribution {each}" for each in ("fund", "list", "reclaim"))]
 
 
+def test_where_there_are_several_identities_one_has_to_be_named(home, at, capsys):
+    at("b", "pioneer", "list")
+    for name in ("one", "two"):
+        Identity.create(home / "d" / "identities" / name, None, unencrypted=True)
+    shutil.copytree(home / "b" / "runs", home / "d" / "runs")
+    at("d", "pioneer", "list")
+    said = "error: there are 2 identities: one, two\nhint: say which with --identity NAME\n"
+    assert refused(capsys, "pioneer", "start", "--tier", "units=1") == (2, said)
+    assert at("d", "pioneer", "start", "--tier", "units=1", "--identity", "one", "--dry-run")["sent"] is False
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_an_example_and_the_exit_codes(capsys, name):
     code, out, _ = command(capsys, *name.split(), "--help")

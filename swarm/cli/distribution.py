@@ -63,7 +63,7 @@ def fund(
     tier: Annotated[int, typer.Option("--tier", min=0, max=8, help="The least tier that is paid; 0 pays everyone with verified units.")] = 0,
     days: Annotated[int, typer.Option("--days", min=7, max=3650, help="How long it can be claimed.")] = 90,
     program: Which = "",
-    identity: Sender = "default",
+    identity: Sender = "",
     passphrase_file: o.PassphraseFile = None,
     ask_passphrase: o.AskPassphrase = False,
     run_dir: o.RunDir = None,
@@ -116,7 +116,7 @@ def list_(
 def reclaim(
     distribution: Id = "",
     program: Which = "",
-    identity: Sender = "default",
+    identity: Sender = "",
     passphrase_file: o.PassphraseFile = None,
     ask_passphrase: o.AskPassphrase = False,
     run_dir: o.RunDir = None,

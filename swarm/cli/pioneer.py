@@ -33,7 +33,7 @@ Which = Annotated[str, typer.Option("--program", help="Which one, where there ar
 Whose = Annotated[str, typer.Option("--operator", help="Whose: a 0x address. Else your own.")]
 Whom = Annotated[str, typer.Argument(metavar="OPERATOR", help="The operator's 0x address.")]
 TextFile = Annotated[Path | None, typer.Option("--text", help="File with the reasons; its digest goes on the chain, it stays with you.")]
-Sender = Annotated[str, typer.Option("--identity", envvar="SWARM_IDENTITY", help="Whose operator key sends and pays.")]
+Sender = Annotated[str, typer.Option("--identity", envvar="SWARM_IDENTITY", help="Whose operator key sends and pays; else `default`.")]
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -62,11 +62,19 @@ class Place:
 
     def sender(self) -> tuple[bytes, Path]:
         """The operator of an identity, which need not be a member."""
-        folder = o.identity_folder(self.where.identity or "default")
-        return identities.show(folder).address, folder
+        return sender_of(self.where.identity)
 
     def secret(self, operator: bytes, folder: Path) -> bytes:
         return stake.secret(folder, operator, keystore.passphrase(self.file, self.ask))
+
+
+def sender_of(name: str) -> tuple[bytes, Path]:
+    """The operator of a named identity, else of `default`, else of the only one there is. Raises InputError where one has to be named."""
+    there = sorted(path.parent for path in (runs.home() / "identities").glob(f"*/{identities.FILE}"))
+    folder = there[0] if len(there) == 1 and not name else o.identity_folder(name or "default")
+    if not name and folder not in there and there:
+        raise InputError(f"there are {len(there)} identities: {', '.join(each.name for each in there)}", "say which with --identity NAME")
+    return identities.show(folder).address, folder
 
 
 def place_of(
@@ -93,7 +101,7 @@ def start(
     answer: Annotated[str, typer.Option(help="In which an appeal has to be answered: at least twice the delay, at most 90 d.")] = "14d",
     salt: Annotated[str, typer.Option(help="Tells your programs from each other.")] = "",
     text: TextFile = None,
-    identity: Sender = "default",
+    identity: Sender = "",
     passphrase_file: o.PassphraseFile = None,
     ask_passphrase: o.AskPassphrase = False,
     run_dir: o.RunDir = None,
@@ -270,7 +278,7 @@ def decide(
     code: Annotated[str, typer.Option("--code", help="The reason in a word, at most 32 characters: judging-record.")],
     text: TextFile = None,
     program: Which = "",
-    identity: Sender = "default",
+    identity: Sender = "",
     passphrase_file: o.PassphraseFile = None,
     ask_passphrase: o.AskPassphrase = False,
     run_dir: o.RunDir = None,

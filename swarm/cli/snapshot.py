@@ -10,11 +10,12 @@ import typer
 
 from swarm.cli import options as o
 from swarm.cli.audit import Invited
-from swarm.cli.pioneer import Sender, Which
+from swarm.cli.pioneer import Sender, Which, sender_of
 from swarm.cli.score import Wait
 from swarm.cli.stake import DryRun
 
 FOLDER = "snapshots"
+SHOWN = 8  # roots of others: anyone may post as many as they like
 Post = Annotated[bool, typer.Option("--post", help="Put the root on the chain, where it is not there yet. Anyone may.")]
 
 
@@ -22,7 +23,7 @@ def snapshot(
     epoch: Annotated[int, typer.Argument(min=0, max=2**32 - 1, help="The last epoch that counts.")],
     post: Post = False,
     program: Which = "",
-    identity: Sender = "default",
+    identity: Sender = "",
     passphrase_file: o.PassphraseFile = None,
     ask_passphrase: o.AskPassphrase = False,
     run_dir: o.RunDir = None,
@@ -38,7 +39,6 @@ def snapshot(
     The list of operators, scores, units and tiers is kept in $SWARM_HOME/snapshots; `swarm claim` takes it from there.
     """
     from swarm import freeze, keystore, pioneer, runs, stake
-    from swarm import identity as identities
     from swarm import snapshot as snapshots
     from swarm.calls import Call, Calls
     from swarm.cli import sending
@@ -52,8 +52,7 @@ def snapshot(
         value = _value(made, snapshots.posted(chosen, epoch), chain.read("pioneer", "frozenTotal", chosen.id, epoch), path)
         done: dict[str, Any] | None = None
         if post and not value["posted"]:
-            folder = o.identity_folder(identity)
-            sender = identities.show(folder).address
+            sender, folder = sender_of(identity)
             what = f"post the root of epoch {epoch} for program {chosen.id.hex()[:12]}"
             plan = Calls(chain, sender, [Call("pioneer", "post", (chosen.id, epoch, made.root, len(made.leaves), made.digest), what)])
             done = sending.carry_out(plan, lambda: stake.secret(folder, sender, keystore.passphrase(passphrase_file, ask_passphrase)), dry_run)
@@ -97,5 +96,7 @@ def _print(value: dict[str, Any]) -> None:
         share = f"{leaf['units']:>14,} units  {leaf['share_ppm'] / 10_000:8.4f} %"
         typer.echo(f"  {leaf['operator']}  tier {leaf['tier']}  {share}  score {leaf['score']:,.3f}")
     typer.echo(f"the list is in {value['file']} (blake3 {value['list'][:16]})")
-    for each in value["others"]:
+    for each in value["others"][:SHOWN]:
         typer.echo(f"ANOTHER root was posted by {each['poster']}: {each['root']}; it pays nobody what the chain does not say")
+    if more := value["others"][SHOWN:]:
+        typer.echo(f"and {len(more)} more")
