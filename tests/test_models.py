@@ -82,7 +82,8 @@ def test_a_list_is_bounded_by_its_count_before_it_is_read():
             parse(data, count)
         assert error.value.reason == "oversize"
     bad_kind = good.data[: len(MAGIC)] + b"\x07" + good.data[len(MAGIC) + 1 :]
-    for data, count in ((good.data[:-1], 5), (good.data, 6), (b"x" * len(good.data), 5), (bad_kind, 5), (MAGIC, 0), (b"", 0)):
+    other = b"x" + good.data[1:]
+    for data, count in ((good.data[:-1], 5), (good.data, 6), (other, 5), (bad_kind, 5), (MAGIC, 0), (b"", 0)):
         with pytest.raises(errors.Refused) as error:
             parse(data, count)
         assert error.value.reason == "malformed"
@@ -302,7 +303,13 @@ def test_anyone_rebuilds_the_index_from_events_and_lists(town, place, tmp_path):
         other.read_lists(place.find)
         other.refresh()
         assert other.of(made_up(600).model) == [entry], "twice changes nothing"
-        (other.lists / entry.batch.list.hex()).unlink()
+        file = other.lists / entry.batch.list.hex()
+        file.write_bytes(file.read_bytes()[:100])
+        assert other.of(made_up(600).model) == [] and (entry.batch.list, size_of(2)) in other.missing()
+        file.unlink()
+        other.read_lists(place.find)
+        assert other.of(made_up(600).model) == [entry]
+        file.unlink()
         assert other.of(made_up(600).model) == [] and (entry.batch.list, size_of(2)) in other.missing()
 
 
@@ -321,6 +328,15 @@ def test_a_list_that_is_not_what_was_posted_is_refused_and_said_so(town, place):
     (place.blobs / short[2].hex()).write_bytes(good.data + b"x")
     place.bring_up()
     assert next(batch for batch in place.book.index.batches() if batch.root == good.root).state == "refused"
+
+
+def test_only_what_closed_clean_is_taken_into_a_batch(town, place):
+    place.book.index.refresh()
+    for who, epoch, why in (("b", 3, "is open"), ("b", 2, "is lost"), ("c", 0, "nobody drawn"), ("c", 9, "not on the chain")):
+        with pytest.raises(errors.InputError, match=why):
+            place.book.add(town.people[who].key, epoch)
+    assert len(place.book.waiting) == 0 and place.book.add(town.people["a"].key, 0) and not place.book.add(town.people["a"].key, 0)
+    assert place.book.add_all(town.swarm.id, {town.people["a"].key}) == 1 and len(place.book.waiting) == 2
 
 
 def test_a_lineage_goes_back_to_the_base_through_what_nobody_registered(town, place):
