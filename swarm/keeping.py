@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from swarm.chain.abi import Event
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from swarm.network import Network
 
 KEEPERS = 2
-TURN_S = 20.0
+TURN_S, CLOSE_S = 20.0, 1.0
 FETCH_S, AT_ONCE = 15.0, 4  # for one list, and lists in a turn
 MOST_BYTES = 256 * 2**20
 Say = Callable[[str], None]
@@ -38,6 +39,7 @@ class Keeper:
         self._posted: list[Event] = []
         self._wanted: dict[bytes, int] = {}  # list -> size
         self.kept = 0  # bytes
+        self.closing = threading.Event()
 
     def turn(self) -> None:
         """Look at the chain, and fetch what is wanted and not here. Raises ChainError."""
@@ -48,7 +50,8 @@ class Keeper:
             self._want(event)
         self._posted.clear()
         for digest, size in list(self._wanted.items())[:AT_ONCE]:
-            self._fetch(digest, size)
+            if not self.closing.is_set():
+                self._fetch(digest, size)
 
     def _take(self, event: Event) -> None:
         said = event.values
@@ -86,18 +89,18 @@ def drawn(digest: bytes, operators: set[bytes]) -> list[bytes]:
 @contextlib.contextmanager
 def keeping(chain: Chain, swarm: bytes, operator: bytes, network: Network, say: Say) -> Iterator[Keeper]:
     """A keeper at work in a thread."""
-    keeper, closing = Keeper(chain, swarm, operator, network, say), threading.Event()
+    keeper = Keeper(chain, swarm, operator, network, say)
 
     def work() -> None:
-        while not closing.is_set():
-            with contextlib.suppress(ChainError):  # the duties say so; it is asked again
+        while not keeper.closing.is_set():
+            with contextlib.suppress(ChainError, CancelledError):  # the duties say so, and it is asked again; or the network was closed
                 keeper.turn()
-            closing.wait(TURN_S)
+            keeper.closing.wait(TURN_S)
 
     thread = threading.Thread(target=work, name="keeper", daemon=True)
     thread.start()
     try:
         yield keeper
     finally:
-        closing.set()
-        thread.join(FETCH_S + 1)
+        keeper.closing.set()
+        thread.join(CLOSE_S)

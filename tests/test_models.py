@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import threading
 from dataclasses import dataclass, field, replace
 
 import networks
@@ -488,6 +489,17 @@ def test_a_node_keeps_no_more_lists_than_it_has_room_for(town, place, tmp_path, 
     for _ in range(8):
         keeper.turn()
     assert keeper._wanted == {} and keeper.kept == 0 and "no more" in said[0]
+
+
+def test_a_keeper_works_beside_the_node_and_ends_with_it(town, place, tmp_path):
+    post(place, town, made_up(960))
+    mine = place.book.index.of(made_up(960).model)[0].batch.list
+    network = networks.network(tmp_path / "a", swarm=town.swarm.id)
+    (network.store.folder / mine.hex()).write_bytes((place.blobs / mine.hex()).read_bytes())
+    with keeping.keeping(town.world.chain, town.swarm.id, town.people["a"].address, network, lambda text: None) as keeper:
+        networks.until(lambda: keeper._posted == [] and keeper._agents)
+        networks.until(lambda: network.store.has(mine) or keeper._wanted)
+    assert "keeper" not in [thread.name for thread in threading.enumerate()]
 
 
 # ---- the commands
