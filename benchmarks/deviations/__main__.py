@@ -29,7 +29,6 @@ from swarm.jobs.offer import Offer, Wish, fitted
 
 STEPS, DEADLINE_S = 120, 30 * 86_400
 SLOWER = 100  # windows are so many times as long as the recipe's: nobody waits for them, and no busy machine misses one
-PLANTED = 1 / 16  # of a solver's accepted steps, as far as the budget for planted faults goes
 LAZY = {"one step": 0.0, "a tenth": 0.1, "half": 0.5, "all": 1.0}
 WINDOWS = ("epoch", "grace", "beacon", "audit", "reveal", "challenge")
 
@@ -55,7 +54,7 @@ def rows(disputes: int) -> dict[str, Callable[[Theatre], Row]]:
         "denunciation": acts.self_denunciation,
         "lying": acts.lying_verifier,
         "lazy": acts.lazy_verifier,
-        "leaked": partial(acts.leaked_value, rate=PLANTED),
+        "leaked": acts.leaked_value,
         **pairs,
         "evaluation": acts.withheld_evaluation,
         "cancel": acts.cancelling,
@@ -99,7 +98,8 @@ def _head(job: Terms, prices: Prices) -> None:
     offer = job.offer
     print(f"job: {offer.steps} steps, {offer.price / WEI:.2f} credits for training ({offer.price / offer.steps / WEI:.4f} a step), ", end="")
     print(f"{job.drawn} of {offer.leastSteps} steps drawn, {offer.perSegment / WEI:.4f} for each to each right auditor")
-    print(f"stake {offer.solverStake / WEI:g} credits; costs: a step {prices.step:.4f}, a replayed step {prices.replay:.4f}, a million gas {prices.gas * 1e6:g}")
+    costs = f"a step {prices.step:.4f}, a replayed step {prices.replay:.4f}, a million gas {prices.gas * 1e6:g}"
+    print(f"stake {offer.solverStake / WEI:g} credits; costs: {costs}")
     print(f"{'name':<13}{'role':<15}{'deviation':<52}{'profit':>9}  played")
 
 

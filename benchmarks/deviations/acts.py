@@ -16,6 +16,7 @@ from swarm.chain.values import Outcome
 from swarm.proof.odds import detection
 
 CREW = 6  # verifiers of a job here
+PLANT_PAY = 1.25  # of a planted step over an honest one, as in the market
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def tiny_epochs(theatre: Theatre) -> Row:
 
 def squatter(theatre: Theatre) -> Row:
     """Claims and does nothing until it is expired."""
+
     def act() -> None:
         play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
         theatre.stage.until(theatre.stage.now + theatre.terms.offer.patience + 1)
@@ -127,7 +129,7 @@ def self_denunciation(theatre: Theatre) -> Row:
 
     def act() -> None:
         play.open()
-        theatre.stage.join(play.swarm, theatre.stage.actor("accomplice"), play.swarm.terms.minStake)
+        play.enlist("accomplice", play.swarm.terms.minStake)
         play.epoch({"solver": Work(theatre.epoch_steps, theatre.epoch_steps, True)}, (leaked, leaked), ["accomplice"])
         play.finish()
 
@@ -148,9 +150,10 @@ def lazy_verifier(theatre: Theatre) -> Row:
     return Row("verifier", "says ok without replaying", got - honest, f"the value is wrong, a jury is called: {got:+.2f}; honest {honest:+.2f}")
 
 
-def leaked_value(theatre: Theatre, rate: float) -> Row:
-    """Gets the replay's value from solvers and never replays; a planted fault finds it."""
-    steps = theatre.epoch_steps
+def leaked_value(theatre: Theatre) -> Row:
+    """Gets the replay's value from solvers and never replays; a planted fault finds it. There are as many as the offer's budget pays for."""
+    steps, offer = theatre.epoch_steps, theatre.terms.offer
+    rate = offer.plants / (PLANT_PAY * offer.price)
     saved = theatre.seat(Work(steps), (leaked,))[0] - theatre.honest_seat()
     honest = theatre.seat(Work(steps, steps, True, planted=True))[0]
     caught = theatre.seat(Work(steps, steps, True, planted=True), (leaked,))[0] - honest
@@ -197,29 +200,33 @@ def withheld_evaluation(theatre: Theatre) -> Row:
 
 def cancelling(theatre: Theatre) -> Row:
     """Has members join, seed and claim, and cancels."""
+
     def act() -> None:
         play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
         theatre.stage.send(play.submitter, "market", "cancel", play.job)
         play.finish()
 
     each = theatre.profits(["submitter", "solver"], act)
-    return Row("submitter", "posts, and cancels once a solver has claimed", each["submitter"], f"gas; the solver gets its bond back ({each['solver']:+.3f}, gas)")
+    how = f"gas; the solver gets its bond back ({each['solver']:+.3f}, gas)"
+    return Row("submitter", "posts, and cancels once a solver has claimed", each["submitter"], how)
 
 
 def withheld_data(theatre: Theatre) -> Row:
     """Posts and serves nothing, so nobody can seed."""
+
     def act() -> None:
         play = Play(theatre.stage, theatre.terms, verifiers=0)
         theatre.stage.post(play.submitter, play.swarm, theatre.terms.offer)
         play.finish()
 
-    return Row("submitter", "posts, and serves no data", theatre.profits(["submitter"], act)["submitter"], "gas: without two seeders nobody can claim")
+    got = theatre.profits(["submitter"], act)["submitter"]
+    return Row("submitter", "posts, and serves no data", got, "gas: without two seeders nobody can claim")
 
 
 def frivolous(theatre: Theatre) -> Row:
     """Challenges a clean epoch."""
     play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
-    theatre.stage.join(play.swarm, theatre.stage.actor("whistle"), play.swarm.terms.minStake)
+    play.enlist("whistle", play.swarm.terms.minStake)
     got = theatre.profits(["whistle"], lambda: play.epoch({"solver": Work(theatre.epoch_steps)}, (), ["whistle"]))["whistle"]
     return Row("whistleblower", "challenges a clean epoch", got, "the jury confirms it: the bond is lost")
 
@@ -228,7 +235,7 @@ def copycat(theatre: Theatre) -> Row:
     """Sees somebody's challenge of a bad verdict and tries to take it over."""
     play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
     for name in ("whistle", "copycat"):
-        theatre.stage.join(play.swarm, theatre.stage.actor(name), play.swarm.terms.minStake)
+        play.enlist(name, play.swarm.terms.minStake)
     work = Work(theatre.epoch_steps, theatre.epoch_steps, True)
     each = theatre.profits(["whistle", "copycat"], lambda: play.epoch({"solver": work}, (leaked, leaked), ["whistle", "copycat"]))
     how = f"gas: it has to have committed before; the first wins {each['whistle']:+.2f}"
@@ -244,7 +251,7 @@ def many_disputes(theatre: Theatre, count: int) -> Row:
         terms = Terms(theatre.terms.rules, replace(split, parts=size, steps=theatre.terms.offer.steps * size))
         names = [f"crowd-{number}" for number in range(size)]
         play = Play(theatre.stage, terms, solvers=names, verifiers=CREW, submitter="patron").open()
-        theatre.stage.join(play.swarm, theatre.stage.actor("whistle"), (size + 1) * theatre.stage.chain.read("court", "bondOf", play.job))
+        play.enlist("whistle", max(play.swarm.terms.minStake, (size + 1) * theatre.stage.chain.read("court", "bondOf", play.job)))
         works = {name: Work(theatre.epoch_steps) for name in names}
         total += theatre.profits(["whistle"], lambda play=play, works=works: play.epoch(works, (), ["whistle"]))["whistle"]
         outcomes += play.outcomes
@@ -258,4 +265,3 @@ def wash(theatre: Theatre, plays: Theatre | None = None) -> Row:
     works = [Work(theatre.epoch_steps, theatre.epoch_steps, False) for _ in theatre.honest_works()]
     each = theatre.profits(names, lambda: theatre.job(works, (leaked, leaked)))
     return Row("all at once", "pays itself for forged work", sum(each.values()), "its own money goes round; what is left is gas and burned bonds")
-

@@ -1,8 +1,8 @@
 """One job, played act by act: posted, seeded, claimed, trained epoch by epoch, audited, delivered, settled, with any part of it played badly.
 
-    play = Play(stage, terms, solvers=["solver"]).open()
-    play.epoch({"solver": Work(40, forged=1, hit=True)}, seats=(lazy,))
-    play.finish()
+play = Play(stage, terms, solvers=["solver"]).open()
+play.epoch({"solver": Work(40, forged=1, hit=True)}, seats=(lazy,))
+play.finish()
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ Seats = Sequence[Says | None]
 
 
 def lazy(case: Case) -> tuple[int, int, bytes]:
-    """"Fine", with a value that was made up."""
+    """ "Fine", with a value that was made up."""
     return int(Verdict.OK), 0, os.urandom(32)
 
 
 def leaked(case: Case) -> tuple[int, int, bytes]:
-    """"Fine", with the value that the solver let it know."""
+    """ "Fine", with the value that the solver let it know."""
     return int(Verdict.OK), 0, value_of(case.header)
 
 
@@ -129,6 +129,12 @@ class Play:
     def key(self, actor: Actor) -> bytes:
         return self.swarm.key(actor.address, actor.peer)
 
+    def enlist(self, name: str, stake: int) -> Actor:
+        """A member that only challenges: it is paused, so no panel draws it."""
+        actor = self.stage.actor(name)
+        self.stage.send(actor, "vault", "pause", self.stage.join(self.swarm, actor, stake))
+        return actor
+
     # ---- an epoch
 
     def epoch(self, works: dict[str, Work], seats: Seats = (), challengers: Sequence[str] = ()) -> list[Case]:
@@ -139,9 +145,10 @@ class Play:
         """
         stage = self.stage
         number = self.swarm.epoch_at(stage.now)
-        plants = {actor.name: self._plant(actor, works[actor.name], number) for actor in self.solvers if actor.name in works}
+        at_work = [(part, actor, works[actor.name]) for part, actor in enumerate(self.solvers) if actor.name in works]
+        plants = [self._plant(actor, work, number) for _, actor, work in at_work]
         stage.until(self.swarm.end(number) + 1)
-        cases = [self._commit(actor, part, works[actor.name], number, plants[actor.name]) for part, actor in enumerate(self.solvers) if actor.name in works]
+        cases = [self._commit(actor, part, work, number, salt) for (part, actor, work), salt in zip(at_work, plants, strict=True)]
         stage.reveal(self.swarm, self.verifiers, number)
         for case in cases:
             case.drawn = self.swarm.drawn_steps(case.header.key, number, case.header.steps)
@@ -219,8 +226,8 @@ class Play:
         """Dispute the first verdict, by commit and reveal."""
         key, salt = self.key(actor), os.urandom(32)
         hashed = self.chain.read("court", "challengeHash", case.header.key, case.header.epoch, 0, key, salt)
-        self.stage.send(actor, "court", "commitChallenge", hashed)
-        self.stage.rpc.call("anvil_mine", hex(1))
+        self.stage.send(actor, "court", "commitChallenge", key, hashed)
+        self.stage.until(self.stage.now + 2)
         self.stage.send(actor, "court", "challenge", vars(case.header), key, salt)
 
     def _close(self, case: Case) -> None:
@@ -260,8 +267,9 @@ class Play:
         window = self.terms.offer.openWindow
         stage.until(stage.now + 2)
         for actor in self.verifiers[:2]:
-            told = (actor.address, bytes.fromhex(self.chain.address("delivery")[2:]), self.job, part.to_bytes(1, "big"), score.to_bytes(4, "big"), SALT)
-            stage.send(actor, "delivery", "commitScore", self.job, part, self.key(actor), keys.keccak(*(word.rjust(32, b"\0") for word in told)))
+            where = (actor.address, bytes.fromhex(self.chain.address("delivery")[2:]), self.job, part.to_bytes(1, "big"))
+            words = [word.rjust(32, b"\0") for word in (*where, score.to_bytes(4, "big"), SALT)]
+            stage.send(actor, "delivery", "commitScore", self.job, part, self.key(actor), keys.keccak(*words))
         stage.until(self.chain.read("delivery", "openedAt", self.job) + window + 1)
         for actor in self.verifiers[:2]:
             stage.send(actor, "delivery", "revealScore", self.job, part, self.key(actor), score, SALT)
@@ -269,4 +277,3 @@ class Play:
     def is_complete(self, part: int) -> bool:
         done, offer = self.chain.read("market", "partOf", self.job, part).steps, self.terms.offer
         return done >= offer.stepsEach or self.chain.read("market", "jobOf", self.job).steps >= offer.steps
-
