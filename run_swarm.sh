@@ -52,7 +52,7 @@ install() {
 stamp=$(cksum <"$here/constraints.txt")
 [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ] || install >&2
 [ "${1:-}" = test ] && kind=test || kind=user
-case "${1:-up}" in up | test) [ ! -x "$here/contracts/bin/install" ] || "$here/contracts/bin/install" $kind "$venv/bin/python" || true ;; esac
+case "${1:-up}" in up | job | earn | test) [ ! -x "$here/contracts/bin/install" ] || "$here/contracts/bin/install" $kind "$venv/bin/python" || true ;; esac
 [ $kind = test ] || exec "$venv/bin/python" -m swarm.cli "$@"
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 [ $# -gt 1 ] || set -- test -n 2 --dist loadfile --no-loadscope-reorder  # all tests: two files at a time
