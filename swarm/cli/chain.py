@@ -78,6 +78,35 @@ def status(run_dir: o.RunDir = None, rpc: RpcUrl = "", contracts_file: File = No
 
 
 @app.command()
+def serve(
+    listen: Annotated[list[str] | None, typer.Option(envvar="SWARM_LISTEN", help="Host to listen on beside this machine's own address.")] = None,
+    chain_port: o.ChainPort = 0,
+) -> None:
+    """Host the local chain of the compute market in the foreground, also for other machines. On one machine nobody needs this.
+
+    Example: `swarm chain serve --listen 0.0.0.0 --chain-port 8600`
+
+    Others give `--rpc http://HOST:PORT --contracts FILE` with a copy of the file that is named here.
+    """
+    from swarm.jobs import place
+    from swarm.supervisor import interruptible
+
+    hosts = ["0.0.0.0"] if "0.0.0.0" in (listen or []) else sorted({"127.0.0.1", *(listen or [])})
+    keeper = place.Keeper(place.folder(), typer.echo, hosts, chain_port)
+    with interruptible():
+        keeper.start()
+        try:
+            found = keeper.ready()
+            if not keeper.hosting:
+                typer.echo("another process hosts it, and as that one listens; this one goes on when it ends")
+            typer.echo(f"chain {found.link.chain_id} at {found.link.url}, contracts in {place.folder() / link.FILE}; {ONE_HOST} (Ctrl-C ends)")
+            while True:
+                time.sleep(1.0)
+        finally:
+            keeper.stop()
+
+
+@app.command()
 def fund(
     address: Annotated[str, typer.Argument(help="The account that is to have gas.")],
     run_dir: o.RunDir = None,
