@@ -8,6 +8,7 @@ import pytest
 
 from swarm import keys
 from swarm.chain.values import WEI
+from swarm.errors import ChainRefused, StateError
 from swarm.jobs.place import Keeper
 
 
@@ -34,6 +35,21 @@ def test_the_next_keeper_takes_the_chain_over_with_its_address_and_its_state(tmp
         first.stop()
         second.stop()
     assert not second.hosting
+
+
+def test_a_market_of_another_version_is_named_and_not_touched(tmp_path, monkeypatch):
+    def refused(*args, **more):
+        raise ChainRefused("the contract at 0x12 (market) is another version than this program's", "", "OtherCode")
+
+    monkeypatch.setattr("swarm.chainhost.deploy.deploy", refused)
+    keeper = Keeper(tmp_path / "market", print)
+    keeper.start()
+    try:
+        with pytest.raises(StateError, match="is of another version of this program") as found:
+            keeper.ready()
+        assert "move that folder away" in found.value.hint
+    finally:
+        keeper.stop()
 
 
 def test_a_chain_that_cannot_be_hosted_says_why(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from swarm import runs
 from swarm.chain import link
 from swarm.chain.client import Chain
 from swarm.chainhost import LocalChain
-from swarm.errors import ChainError, ResourceError, StateError
+from swarm.errors import ChainError, ChainRefused, ResourceError, StateError
 from swarm.launch import ChainChoice
 
 FOLDER = "market"
@@ -106,6 +106,11 @@ class Keeper:
         local = LocalChain(self.folder, self._hosts, self._port, self.say)
         try:
             local.start()
+        except ChainRefused as error:
+            what = f"the local market in {self.folder} is of another version of this program: {error}"
+            self._trouble = StateError(what, "move that folder away to begin a new one; what is staked and in escrow in the old one stays there")
+            self._closing.wait(LOOK_S)
+            return
         except (ChainError, ResourceError, StateError) as error:
             self._trouble = error
             self._closing.wait(LOOK_S)
