@@ -151,6 +151,18 @@ def test_the_book_tells_jobs_by_the_chain_and_survives_a_hostile_brief(world, ho
     assert any("does not parse" in line for line in listing.told[hostile.id.hex()])
 
 
+def test_what_a_fork_of_the_chain_took_back_is_out_of_the_book(world, home, member):
+    mine, gone = posted(world, member), world.anvil.rpc.call("evm_snapshot")
+    book = Book(world.chain)
+    assert book.job(mine.short).open
+    world.chain.send(member.secret, "market", "cancel", mine.id)
+    assert [event.name for event in book.job(mine.short).events] == ["Posted", "Cancelled", "Settled"]
+    world.anvil.rpc.call("evm_revert", gone)
+    world.mine(3)
+    job = book.job(mine.short)
+    assert [event.name for event in job.events] == ["Posted"] and job.open
+
+
 def test_guidance_and_chances_come_from_the_open_jobs(world, home, member):
     mine = posted(world, member, budget=20 * WEI)
     book = Book(world.chain)

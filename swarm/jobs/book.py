@@ -16,7 +16,7 @@ from typing import Any
 from swarm import keys
 from swarm.chain.abi import Event
 from swarm.chain.client import Chain, Swarm
-from swarm.chain.logs import Scanner
+from swarm.chain.logs import Scanner, mark
 from swarm.chain.values import JobPhase, amount
 from swarm.errors import InputError, Refused
 from swarm.jobs import brief as briefs
@@ -100,11 +100,12 @@ class Book:
         self._scanner = Scanner(chain, (ROLE, DELIVERY))
 
     def look(self) -> list[Event]:
-        """The events since the last look, taken into the book."""
-        events = []
-        while new := self._scanner.scan().new:
-            events += new
-            for event in new:
+        """The events since the last look, taken into the book; what a fork of the chain took back is out of it."""
+        events: list[Event] = []
+        while (found := self._scanner.scan()).new or found.gone:
+            self._drop(set(found.gone))
+            events += found.new
+            for event in found.new:
                 self._take(event)
         for job in self.found.values():
             job.forget()
@@ -124,6 +125,12 @@ class Book:
         if found:
             raise InputError(f"{len(found)} jobs are meant by {text[:80]!r}: {', '.join(job.short for job in found[:8])}", "give more of the id")
         raise InputError(f"there is no job {text[:80]!r} on this chain", "`swarm job list --all` shows every job")
+
+    def _drop(self, gone: set[str]) -> None:
+        for job in [*self.found.values()] if gone else ():
+            job.events = [event for event in job.events if mark(event) not in gone]
+            if not job.named("Posted"):
+                del self.found[job.id]
 
     def _take(self, event: Event) -> None:
         values = event.values

@@ -96,6 +96,7 @@ class Watch:
         self.book.look()
         if self.id not in self.book.found:
             return
+        self._told = min(self._told, len(self.job.events))  # a fork of the chain takes some back
         for event in self.job.events[self._told :]:
             self._told += 1
             if (text := self.line(event)) is not None:
