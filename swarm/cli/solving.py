@@ -242,7 +242,8 @@ def _next(role: str, wish: str | None, book: Book, passed: set[bytes], until: fl
     gpu, told = launch.gpus() > 0, False
     while until is None or time.time() < until:
         jobs = [job for job in book.jobs() if job.id not in passed]
-        found = worker.to_solve(jobs, gpu, book.chain.head().time) if role == "solver" else worker.to_verify(jobs, gpu, worker.solved_here())
+        solved = set() if book.chain.link.embedded else worker.solved_here()  # a local market is one person's anyway
+        found = worker.to_solve(jobs, gpu, book.chain.head().time) if role == "solver" else worker.to_verify(jobs, gpu, solved)
         if found:
             return found[0]
         if not told:
