@@ -75,7 +75,7 @@ def find(swarm: Swarm, peer: str, epoch: int) -> Target:
 def admitted(data: bytes, swarm: Swarm) -> Recipe:
     """A recipe that came over the network, checked against the chain. Raises Refused."""
     rules = recipe.from_bytes(data)
-    admission.admit(rules)
+    admission.admit(rules, tables=True)
     if swarm.record().recipe != rules.hash:
         raise Refused("recipe hash", "the recipe that members serve is not the one the swarm was created with", "ask for a new invite")
     return rules
@@ -177,7 +177,10 @@ def opened(
         (folder / "recipe.json").write_bytes(rules.canonical)
         if not supply.is_there(folder / "recipe.json", rules):
             supply.fetch(network, folder / "recipe.json", rules)
-        where = dict(recipe=folder / "recipe.json", recipe_blob=recipe_blob, session=folder / "session.bin", swarm=swarm.hex(), rounds=1)
+        if not trusted:
+            supply.fetch_tables(network, folder / "recipe.json", rules)
+        where = dict(recipe_folder=None if trusted else supply.tables_folder(folder / "recipe.json"))
+        where |= dict(recipe=folder / "recipe.json", recipe_blob=recipe_blob, session=folder / "session.bin", swarm=swarm.hex(), rounds=1)
         NodeSettings(**where, trusted=trusted, cache=cache).save(folder)
         yield Observer(folder, chain, Swarm(chain, swarm), rules, network, say)
     finally:
