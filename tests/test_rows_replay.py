@@ -6,9 +6,11 @@ import pytest
 import torch
 from proofs import a_recorded_node, packed_before, parts
 
+from swarm import evaluation
 from swarm.learn import record as batches
 from swarm.learn.record import digest_of
 from swarm.learn.step import trainable
+from swarm.lessons import Lessons
 from swarm.proof.leaf import sealed
 from swarm.proof.replay import Fault
 from swarm.proof.rows_replay import RowsReplayer
@@ -30,6 +32,13 @@ def opening(swarm, place=ROUNDS - 1):
     node, replayer = swarm
     step = node.scribe.recorder.steps(0)[place]
     return step, packed_before(node, place, replayer)
+
+
+def test_the_loss_on_held_out_rows_falls(swarm, tmp_path):
+    node, _ = swarm
+    stages, _ = parts(tmp_path, "learn.batch=8", name="sft")
+    before, after = (evaluation.loss(Lessons(one), one.policy, 20) for one in (stages, node.stages))
+    assert after < 0.8 * before
 
 
 def fault_of(swarm, leaf, packed, blobs=None, seeds=None, operator=None):
