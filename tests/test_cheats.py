@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are no installed p
 from benchmarks.cheats.arena import INVITED, opened  # noqa: E402
 from benchmarks.cheats.catalogue import CHEATS  # noqa: E402
 from benchmarks.cheats.ledger import Row, table  # noqa: E402
+from swarm.chain.values import Verdict  # noqa: E402
 
 STEPS = 3  # all forged, so that whatever is drawn is a forged one; the ulp, one step, is played in an epoch of its own
 PLAYS = {"lazy": 3, "leak": 3, "slander": 3, "alarm": 3}  # auditors that are drawn by chance; the others: 2
@@ -23,7 +24,7 @@ def arena(tmp_path_factory):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", CHEATS)
+@pytest.mark.parametrize("name", [name for name in CHEATS if CHEATS[name].recipe == "local"])
 def test_cheat_loses_and_the_honest_do_not(arena, name):
     around = {"identities": 40} if name == "sybils" else {}
     found = list(arena.plays(CHEATS[name], PLAYS.get(name, 2), STEPS, plant_every=1, **around))
@@ -40,6 +41,17 @@ def test_cheat_loses_and_the_honest_do_not(arena, name):
         assert row.total("units") == 0 and all(each.net < 0 for each in found if each.caught), told
     else:
         assert all(each.caught and each.net < 0 and each.units == 0 for each in found), told
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_whoever_learns_from_other_rows_loses_its_stake(tmp_path):
+    """`pytest -m slow tests/test_cheats.py -k other_rows`: half a minute."""
+    with opened(tmp_path, STEPS, "sft") as arena:
+        found = list(arena.plays(CHEATS["rows"], 2, STEPS))
+        verdicts = [seat.opinion for case in arena.last.closed for seat in case.seats.values() if seat.opinion.kind == Verdict.FAULT]
+    assert all(each.caught and each.lost == 1000 and each.units == 0 and each.honest_lost == 0 for each in found), found
+    assert verdicts and {each.step for each in verdicts} <= set(range(STEPS))
 
 
 @pytest.mark.slow

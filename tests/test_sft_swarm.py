@@ -36,8 +36,8 @@ def test_rows_travel_to_a_joiner_who_is_killed_audits_and_earns(tmp_path):
         pid, round = joiner.beat()["pid"], joiner.beat()["round"]
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: joiner.beat()["pid"] not in (0, pid) and joiner.beat()["round"] > round, commands)
-        settled = lambda beat: (beat.get("proved") or {}).get("settled", 0)  # noqa: E731
-        wait_for(lambda: all(settled(beat) for beat in (commands[0].beat(0), commands[0].beat(1), joiner.beat())), commands, 400)
+        earned = lambda beat: (beat.get("proved") or {}).get("units", 0)  # noqa: E731
+        wait_for(lambda: all(earned(beat) for beat in (commands[0].beat(0), commands[0].beat(1), joiner.beat())), commands, 400)
         time.sleep(2)
     finally:
         codes = [command.stop() for command in commands[::-1]]

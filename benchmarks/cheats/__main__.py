@@ -1,8 +1,8 @@
 """Play every cheat against honest peers: `python -m benchmarks.cheats` (about half an hour on one core; `--only ulp --plays 5` to try one).
 
 A play is one epoch (two for last epoch's proof, three for the laptop) of six invited members and a stranger at the default stakes of the
-recipe `local`, with real recorded steps, the real contracts on a real anvil, the real audit desk and replayer. The chain's time is moved by
-hand. Every play begins anew, so plays are independent, and the interval is Student's for the mean. A play's `net` is what the cheat
+recipe `local` (`rows`: of `sft`), with real recorded steps, the real contracts on a real anvil, the real audit desk and replayer. The chain's
+time is moved by hand. Every play begins anew, so plays are independent, and the interval is Student's for the mean. A play's `net` is what the cheat
 gained less what it lost; benchmarks/cheats/ledger.py says how both are counted.
 
 `--forged` says how many of `--steps` steps a prover forges (the ulp is one step always). `--live CHEAT` plays one against a live local swarm.
@@ -73,12 +73,14 @@ def played(chosen: argparse.Namespace, folder: Path):
     from benchmarks.cheats.arena import opened
     from benchmarks.cheats.sybils import Sybils
 
-    with opened(folder, chosen.steps) as arena:
-        for name in chosen.only or CHEATS:
-            begun, kind = time.monotonic(), CHEATS[name]
-            around = {"identities": chosen.identities} if kind is Sybils else {}
-            found = list(arena.plays(kind, chosen.plays * kind.often, chosen.forged, chosen.plant_every, **around))
-            yield name, Row(kind.name, found), time.monotonic() - begun
+    names = chosen.only or list(CHEATS)
+    for recipe in dict.fromkeys(CHEATS[name].recipe for name in names):
+        with opened(folder / recipe, chosen.steps, recipe) as arena:
+            for name in (name for name in names if CHEATS[name].recipe == recipe):
+                begun, kind = time.monotonic(), CHEATS[name]
+                around = {"identities": chosen.identities} if kind is Sybils else {}
+                found = list(arena.plays(kind, chosen.plays * kind.often, chosen.forged, chosen.plant_every, **around))
+                yield name, Row(kind.name, found), time.monotonic() - begun
 
 
 if __name__ == "__main__":

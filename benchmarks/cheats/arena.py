@@ -23,10 +23,10 @@ INVITED = 6  # members with weight; the one after them was invited by nobody
 class Arena:
     """Recorded epochs, a chain, a desk. A cheating prover is the stranger, a cheating auditor the last of the invited."""
 
-    def __init__(self, folder: Path, steps: int):
+    def __init__(self, folder: Path, steps: int, name: str):
         torch.set_num_threads(1)
         self.folder, self.steps = folder, steps
-        self.recorded = recorded.record(folder / "recorded", INVITED + 1, steps)
+        self.recorded = recorded.record(folder / "recorded", INVITED + 1, steps, name)
         self.shelves = Shelves()
         self.inspection = Inspection(folder / "inspection", self.recorded, self.shelves)
         self.ground = Ground(folder / "ground", self.recorded, INVITED)
@@ -65,8 +65,9 @@ class Arena:
 
 
 @contextlib.contextmanager
-def opened(folder: Path, steps: int) -> Iterator[Arena]:
-    arena = Arena(folder, steps)
+def opened(folder: Path, steps: int, name: str = "local") -> Iterator[Arena]:
+    """An arena of the recipe `name`."""
+    arena = Arena(folder, steps, name)
     try:
         yield arena
     finally:

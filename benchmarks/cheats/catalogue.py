@@ -13,6 +13,7 @@ from benchmarks.cheats import (
     made_up_rollouts,
     old_proof,
     other_data,
+    other_rows,
     skipped_steps,
     slander,
     squatted_peer,
@@ -25,6 +26,7 @@ from benchmarks.cheats.conduct import Honest
 CHEATS: dict[str, type[Honest]] = {
     "skip": skipped_steps.SkippedSteps,
     "data": other_data.OtherData,
+    "rows": other_rows.OtherRows,
     "borrow": borrowed_proof.BorrowedProof,
     "squat": squatted_peer.SquattedPeer,
     "old": old_proof.OldProof,

@@ -43,6 +43,7 @@ class Honest:
     """An honest peer."""
 
     name, role, epochs = "honest", PROVER, 1
+    recipe = "local"  # under which it is played
     often = 1  # how many times as many plays it takes to see its mean
     note = ""  # what else there is to say of a play
     peer = b""  # the peer id it goes by, where that is not its own

@@ -23,6 +23,7 @@ from swarm.proof import machine
 from swarm.proof.epoch import Epoch
 from swarm.proof.recorder import Recorder
 from swarm.proof.replay import Replayer
+from swarm.proof.rows_replay import RowsReplayer
 from swarm.proof.scribe import Scribe
 from swarm.recipe import Recipe
 from swarm.records import Entry, Shelf, write
@@ -55,14 +56,15 @@ class Recorded:
     base: bytes  # state root from which everyone starts
     machine: bytes
     members: tuple[Own, ...]
-    ground: Own  # the last member's epoch under another epoch seed
+    ground: Own  # the last member's epoch under another epoch seed (the same one where the recipe has rows)
     replayer: Replayer
 
 
-def record(folder: Path, members: int, steps: int) -> Recorded:
-    """Play `steps` rounds of `members` nodes that share. Some 0.3 CPU-seconds a round."""
-    rules = recipe.load("local", [*SMALL, *LONG])
-    replayer = Replayer(*_parts(folder / "replayer", rules))
+def record(folder: Path, members: int, steps: int, name: str = "local") -> Recorded:
+    """Play `steps` rounds of `members` nodes that share, under the recipe `name`. Some 0.3 CPU-seconds a round."""
+    rules = recipe.load(name, [*(SMALL if name == "local" else []), *LONG])
+    rows = rules.learn.method == "sft"
+    replayer = (RowsReplayer if rows else Replayer)(*_parts(folder / "replayer", rules))
     replayer.trainee.remember_start()
     base = replayer.trainee.root
     kind = machine.class_of(replayer.stages, replayer.trainee)
@@ -72,7 +74,8 @@ def record(folder: Path, members: int, steps: int) -> Recorded:
             node.play_round()
             _hand_over(node, session, [other for other, _, _ in nodes if other is not node], round)
     found = tuple(_own(node, identity) for node, _, identity in nodes)
-    return Recorded(rules, base, kind, found, _ground(folder / "ground", rules, kind, folder / str(members - 1), steps), replayer)
+    ground = found[-1] if rows else _ground(folder / "ground", rules, kind, folder / str(members - 1), steps)
+    return Recorded(rules, base, kind, found, ground, replayer)
 
 
 def _ground(folder: Path, rules: Recipe, kind: bytes, identity: Path, steps: int) -> Own:
@@ -95,7 +98,7 @@ def _worth(node: Node, seed: bytes) -> float:
 
 def _parts(folder: Path, rules: Recipe) -> tuple[Stages, Trainee]:
     folder.mkdir(parents=True, exist_ok=True)
-    stages = Stages(rules, model.load(rules, folder, "cpu"), Mix(rules, trusted=True))
+    stages = Stages(rules, model.load(rules, folder, "cpu"), Mix(rules, trusted=True, rows=recipe.FOLDER / (rules.learn.data or "")))
     return stages, Trainee(stages.policy, rules, folder / "checkpoints")
 
 
@@ -112,6 +115,8 @@ def _node(folder: Path, rules: Recipe, kind: bytes, identity: Path | None = None
 
 def _hand_over(node: Node, session: Session, others: list[Node], round: int) -> None:
     """Give a node's blobs of `round` to the others with a signed shelf, as the network would."""
+    if node.lessons is not None:
+        return  # nothing is shared there
     blobs = {stage: node.journal.blob(round, stage) for stage in STAGES}
     entries = tuple(Entry(stage, round, blake3(blob).digest(), len(blob)) for stage, blob in blobs.items())
     shelf = write(Shelf(round=round, entries=entries), session, sequence=round, expires=int(time.time()) + 600)
