@@ -80,6 +80,18 @@ def test_a_file_is_bounded_before_it_is_read_and_known_before_it_is_parsed(tmp_p
         rows.open_rows(tmp_path / "nothing", rules)
 
 
+def test_a_file_with_too_many_rows_is_refused(monkeypatch):
+    monkeypatch.setattr(rows, "MOST", 39)
+    with pytest.raises(TaskError, match="line 40: at most 39 lines are read"):
+        rows.parse(GOOD, a_recipe(GOOD))
+
+
+def test_a_large_file_is_not_even_read_for_its_digest(monkeypatch):
+    monkeypatch.setattr(recipes, "DATA", 1000)
+    with pytest.raises(RecipeError, match="at most 1000 are read"):
+        recipes.load("sft")
+
+
 def test_too_few_rows_are_refused():
     few = b'{"prompt": "a", "completion": "b"}\n'
     with pytest.raises(TaskError, match="learn.batch is 2"):

@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import msgpack
 import pytest
 import torch
 from proofs import a_recorded_node, packed_before, parts
 
 from swarm import evaluation
+from swarm.errors import Refused, TaskError
 from swarm.learn import record as batches
 from swarm.learn.record import digest_of
 from swarm.learn.step import trainable
@@ -14,6 +16,7 @@ from swarm.lessons import Lessons
 from swarm.proof.leaf import sealed
 from swarm.proof.replay import Fault
 from swarm.proof.rows_replay import RowsReplayer
+from swarm.tasks.rows import Row
 
 ROUNDS = 4
 
@@ -91,6 +94,36 @@ def test_a_step_on_other_rows_than_its_record_names_is_seen(swarm):
     forged = dataclasses.replace(step.leaf, after=replayer.trainee.root)
     assert fault_of(swarm, dataclasses.replace(forged, trained=result.tokens), packed)[0] in ("counts", "after")
     assert fault_of(swarm, forged, packed)[0] == "after"
+
+
+def refused(data, rules):
+    with pytest.raises(Refused) as no:
+        batches.unpack(data, rules)
+    return no.value.reason
+
+
+def test_a_record_that_is_too_large_or_breaks_its_form_is_refused(swarm):
+    node, _ = swarm
+    step, _ = opening(swarm)
+    record = batches.unpack(node.scribe.recorder.store.get(step.leaf.batch), node.recipe)
+    row = record.rows[0]
+    head = [1, record.round, record.epoch_seed, record.data]
+    wrong = [[*head, [list(row)] * 9], [*head, []], [*head, [7]], [2, *head[1:], [list(row)]], [1, -1, *head[2:], [list(row)]], head]
+    wrong += [[*head, [one]] for one in ([-1, row[1]], [2**31, row[1]], [True, row[1]], [1, b"short"], [*row, 1])]
+    for data in (b"", b"\xc1", record.pack() + b"\0", *map(msgpack.packb, wrong)):
+        assert refused(data, node.recipe) == "malformed"
+    assert refused(bytes(batches.max_bytes(node.recipe) + 1), node.recipe) == "oversize"
+
+
+def test_rows_that_do_not_fit_the_recipe_are_refused_with_their_line(swarm):
+    lessons = swarm[0].lessons
+    fits = lessons.tokens(Row(1, "a" * 90, "b" * 31))
+    assert len(fits.completion) == 32
+    with pytest.raises(TaskError, match="sums.jsonl, line 7: the completion and its end are 33 tokens; answer.max_tokens = 32"):
+        lessons.tokens(Row(7, "a", "b" * 32))
+    with pytest.raises(TaskError, match="sums.jsonl, line 8: the prompt is 102 tokens"):
+        lessons.tokens(Row(8, "a" * 100, "b"))
+    lessons.check()
 
 
 def test_seeds_counts_units_and_a_squatted_peer_id_are_seen(swarm):
