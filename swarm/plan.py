@@ -157,8 +157,9 @@ def _stored_states(recipe: Recipe) -> int:
 
 
 def _length(recipe: Recipe) -> int:
-    """Tokens of a typical rollout with its prompt; prompts are guessed at half an answer plus the template."""
-    return min(recipe.model.max_length, 48 + 3 * max(recipe.answer.max_tokens, recipe.resolve.max_tokens) // 2)
+    """Tokens of a typical rollout or row with its prompt; prompts are guessed at half an answer plus the template."""
+    longest = max([recipe.answer.max_tokens, *([recipe.resolve.max_tokens] if recipe.learn.method == "grpo" else [])])
+    return min(recipe.model.max_length, 48 + 3 * longest // 2)
 
 
 def _stages(recipe: Recipe) -> list[tuple[int, int]]:
