@@ -14,7 +14,7 @@ from typing import Any
 
 from swarm import keys, stake
 from swarm.calls import Call, Calls
-from swarm.chain.client import Chain
+from swarm.chain.client import Chain, Swarm
 from swarm.chain.logs import Scanner
 from swarm.chain.values import amount
 from swarm.errors import ChainRefused, InputError
@@ -92,18 +92,27 @@ def choose(found: list[Distribution], text: str) -> Distribution:
 
 
 def funding(chain: Chain, program: Program, epoch: int, token: Token, text: str, tier: int, days: int, funder: bytes) -> Calls:
-    """Give an amount of a token for a snapshot, to be claimed for so many days."""
-    wei, paying = token.wei(text), stake.paying(chain, token.address)
-    if (has := paying.read("credit", "balanceOf", funder)) < wei:
-        what = f"{keys.checksum(funder)} has {token.text(has)} of the token and is to give {token.text(wei)}"
-        raise ChainRefused(what, "send it some, or give less", "BalanceTooLow")
-    calls, taker = [], chain.address("distributor")
-    if paying.read("credit", "allowance", funder, taker) < wei:
-        calls.append(Call("credit", "approve", (taker, wei), f"let the distributor take {token.text(wei)}"))
+    """Give an amount of a token for a snapshot, to be claimed for so many days; from the faucet where the token is a swarm's free credits."""
+    wei, paying, terms = token.wei(text), stake.paying(chain, token.address), Swarm(chain, program.swarm).terms
+    if terms.faucet and terms.token == token.address:
+        calls = stake.supplying(paying, funder, wei, True, keys.checksum(funder), "distributor")
+    else:
+        calls = _letting(paying, token, wei, funder)
     who = "everyone with verified units" if not tier else f"operators of tier {tier} or higher"
     what = f"give {token.text(wei)} to {who} of epoch {epoch}, by their units, to be claimed for {days} days"
     calls.append(Call("distributor", "fund", (program.id, epoch, token.address, wei, tier, days * DAY_S), what))
     return Calls(paying, funder, calls, "what nobody claims can be taken back after that: `swarm distribution reclaim`")
+
+
+def _letting(paying: Chain, token: Token, wei: int, funder: bytes) -> list[Call]:
+    """What lets the distributor take `wei` of a token. Raises ChainRefused where the funder has less."""
+    if (has := paying.read("credit", "balanceOf", funder)) < wei:
+        what = f"{keys.checksum(funder)} has {token.text(has)} of the token and is to give {token.text(wei)}"
+        raise ChainRefused(what, "send it some, or give less", "BalanceTooLow")
+    taker = paying.address("distributor")
+    if paying.read("credit", "allowance", funder, taker) >= wei:
+        return []
+    return [Call("credit", "approve", (taker, wei), f"let the distributor take {token.text(wei)}")]
 
 
 def claiming(chain: Chain, found: Distribution, snapshot: Snapshot, operator: bytes) -> Calls:
