@@ -28,6 +28,7 @@ def test_the_next_keeper_takes_the_chain_over_with_its_address_and_its_state(tmp
         second.start()
         assert second.ready().link == chain.link and not second.hosting
         first.stop()
+        assert chain.head().number > 0, "a command waits for the change of hands"
         wait(lambda: second.hosting)
         assert second.ready().link.url == chain.link.url
         assert chain.read("credit", "balanceOf", keys.address_of(secret)) == 3 * WEI

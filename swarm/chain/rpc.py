@@ -11,6 +11,7 @@ import itertools
 import json
 import socket
 import threading
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from swarm.errors import ChainError, InputError
 from swarm.names import plain
 
 TIMEOUT_S = 10.0
+AGAIN_S = 0.2
 MAX_BYTES = 8 * 2**20  # of an answer
 _HINT = "is it running? `swarm chain status` tries again; the node goes on and sends later what waits"
 
@@ -42,6 +44,7 @@ class Rpc:
         """Raises InputError where `url` is not http(s)://host[:port][/path]."""
         self._parts = check_url(url)
         self.url, self.timeout_s, self.max_bytes = url, timeout_s, max_bytes
+        self.patience_s = 0.0  # how long a chain that cannot be reached is asked again before that is an error
         self._ids = itertools.count(1)
         self._local = threading.local()
 
@@ -54,7 +57,7 @@ class Rpc:
         """The result of a call. Raises ChainError where there is no (sensible) answer, RpcError where the answer is an error."""
         number = next(self._ids)
         body = json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}).encode()
-        answer = self._parse(self._post(body), method)
+        answer = self._parse(self._ask(body), method)
         if answer.get("id") != number:
             raise ChainError(f"the chain at {self.name} answered {method} with another call's answer", _HINT)
         return _result(answer)
@@ -77,6 +80,18 @@ class Rpc:
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise ChainError(f"what answers at {self.name} does not speak JSON-RPC ({method})", "check the address given with --rpc")
         return answer
+
+    def _ask(self, body: bytes) -> bytes:
+        end = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return self._post(body)
+            except AnswerTooLarge:
+                raise
+            except ChainError:  # asking again is safe, a transaction counts once
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(AGAIN_S)
 
     def _post(self, body: bytes) -> bytes:
         kept = getattr(self._local, "connection", None) is not None

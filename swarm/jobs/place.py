@@ -4,7 +4,7 @@
 
 The local chain belongs to nobody: every command that needs it holds a `Keeper`, the first of them hosts the chain, and when that one ends
 the next takes over, with the same state and behind the same port. So it is on while any of them is, whichever is interrupted or killed;
-what others see of a change of hands is a chain that does not answer for a few seconds, which every node bears.
+what others see of a change of hands is a chain that does not answer for a few seconds: every node bears that, and commands wait for it.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Keeper:
                 if self.hosting or (self.folder / link.FILE).exists():
                     chain = Chain(link.load(self.folder))
                     chain.check()
+                    chain.rpc.patience_s = READY_S
                     return chain
             if time.monotonic() > end:
                 raise ChainError(f"the local chain in {self.folder} does not answer", "another process may be stuck with it: see its log.txt")
