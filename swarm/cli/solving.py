@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -22,7 +22,7 @@ from swarm.chain.values import JobPhase, amount
 from swarm.cli import options as o
 from swarm.cli.join import what_others_see
 from swarm.cli.running import run_to_the_end
-from swarm.errors import ChainRefused, InputError, Refused, SwarmError
+from swarm.errors import ChainError, ChainRefused, InputError, Refused, SwarmError
 from swarm.invite import Invite
 from swarm.jobs import place, worker
 from swarm.jobs.book import Book, Job
@@ -36,8 +36,11 @@ if TYPE_CHECKING:
     from swarm.identity import Identity
     from swarm.runs import Run
 
+Result = TypeVar("Result")
+
 ROLES = ("solver", "verifier")
 LOOK_S = 5.0
+PATIENCE_S = 60.0  # for a chain that does not answer
 HOUR_S = 3600
 
 JobId = Annotated[str | None, typer.Argument(help="The job: the beginning of its id, or its name. Or --any.")]
@@ -231,6 +234,8 @@ def _work(role: str, wish: str | None, choices: Choices, max_hours: float | None
                 if wish is not None:
                     raise
                 typer.echo(f"job {job.short} is passed over: {error}")
+                if isinstance(error, ChainError) and not isinstance(error, ChainRefused):
+                    passed.discard(job.id)  # not for long: the chain did not answer
             if wish is not None:
                 return
 
@@ -238,19 +243,24 @@ def _work(role: str, wish: str | None, choices: Choices, max_hours: float | None
 def _next(role: str, wish: str | None, book: Book, passed: set[bytes], until: float | None) -> Job | None:
     """The job to take now; None where there is no more time for one. Waits until there is one."""
     if wish is not None:
-        return book.job(wish)
+        return _patiently(lambda: book.job(wish))
     gpu, told = launch.gpus() > 0, False
     while until is None or time.time() < until:
-        jobs = [job for job in book.jobs() if job.id not in passed]
-        solved = set() if book.chain.link.embedded else worker.solved_here()  # a local market is one person's anyway
-        found = worker.to_solve(jobs, gpu, book.chain.head().time) if role == "solver" else worker.to_verify(jobs, gpu, solved)
-        if found:
+        if found := _patiently(lambda: _fitting(role, book, passed, gpu)):
             return found[0]
         if not told:
             typer.echo(f"no job for a {role} on this machine now; waiting for one (Ctrl-C ends)")
             told = True
         time.sleep(LOOK_S)
     return None
+
+
+def _fitting(role: str, book: Book, passed: set[bytes], gpu: bool) -> list[Job]:
+    """The jobs that this machine can take now, the best first."""
+    jobs = [job for job in book.jobs() if job.id not in passed]
+    if role == "solver":
+        return worker.to_solve(jobs, gpu, book.chain.head().time)
+    return worker.to_verify(jobs, gpu, set() if book.chain.link.embedded else worker.solved_here())  # a local market is one person's anyway
 
 
 def _take(role: str, job: Job, choices: Choices, until: float | None, plain: bool, allow_hub: bool) -> None:
@@ -288,31 +298,38 @@ def _seen(members: list[Identity], choices: Choices, given: Invite) -> list[str]
 
 
 def _finish(role: str, job: Job, run: Run, members: list[Identity]) -> Callable[[list[View]], None]:
-    """What is said and done when all nodes of a run have ended."""
+    """What is done and said when all nodes of a run have ended."""
 
     def finish(views: list[View]) -> None:
-        chain = job.chain
-        keys = [job.swarm.key(member.address, member.peer) for member in members]
-        if role == "verifier":
-            for member in members:
-                _collect(chain, job, member)
-        over = JobPhase(chain.read("market", "phaseOf", job.id)) >= JobPhase.OVER
-        parts = [(number, chain.read("market", "partOf", job.id, number)) for number in range(job.offer.parts)]
-        mine = [(number, part) for number, part in parts if part.key in keys]
-        done = [chain.read("delivery", "isDelivered", job.id, number) or chain.read("market", "isComplete", job.id, number) for number, _ in mine]
-        if over or role == "solver" and all(done):
+        over, lines = _patiently(lambda: _outcome(role, job, members))
+        if over:
             run.update(finished=time.time())
-        for (number, part), complete in zip(mine, done, strict=True):
-            typer.echo(f"part {number}: {part.own} steps of yours are accepted, the part is {'complete' if complete else 'not complete'}")
-            if not complete and not over:
-                typer.echo(f"it stays yours for {job.offer.patience} s after its last accepted steps; the same command carries on with it")
-        for member in members:
-            where = (chain.places["credit"], member.address)
-            due, audits = chain.read("market", "due", *where), chain.read("vault", "claimable", *where)
-            also = f", and {amount(audits)} for audits (`swarm stake claim`)" if audits else ""
-            typer.echo(f"{member.name}: the market owes it {amount(due)} credits (`swarm job withdraw`){also}; its stake: `swarm stake unbond all`")
+        for line in lines:
+            typer.echo(line)
 
     return finish
+
+
+def _outcome(role: str, job: Job, members: list[Identity]) -> tuple[bool, list[str]]:
+    """Whether these members are done with a job, and what it brought them; verifiers take their shares of it."""
+    chain, lines = job.chain, []
+    keys = [job.swarm.key(member.address, member.peer) for member in members]
+    over = JobPhase(chain.read("market", "phaseOf", job.id)) >= JobPhase.OVER
+    parts = [(number, chain.read("market", "partOf", job.id, number)) for number in range(job.offer.parts)]
+    mine = {number: part for number, part in parts if part.key in keys}
+    complete = {number: chain.read("market", "isComplete", job.id, number) for number in mine}
+    for number, part in mine.items():
+        lines.append(f"part {number}: {part.own} steps of yours are accepted, the part is {'complete' if complete[number] else 'not complete'}")
+        if not complete[number] and not over:
+            lines.append(f"it stays yours for {job.offer.patience} s after its last accepted steps; the same command carries on with it")
+    for member in members:
+        if role == "verifier":
+            _collect(chain, job, member)
+        where = (chain.places["credit"], member.address)
+        due, audits = chain.read("market", "due", *where), chain.read("vault", "claimable", *where)
+        also = f", and {amount(audits)} for audits (`swarm stake claim`)" if audits else ""
+        lines.append(f"{member.name}: the market owes it {amount(due)} credits (`swarm job withdraw`){also}; its stake: `swarm stake unbond all`")
+    return over or (role == "solver" and all(complete.values())), lines
 
 
 def _collect(chain: Chain, job: Job, member: Identity) -> None:
@@ -321,3 +338,17 @@ def _collect(chain: Chain, job: Job, member: Identity) -> None:
         if any(chain.read("delivery", "isWinner", job.id, part, member.address)):
             with contextlib.suppress(ChainRefused):  # it was collected before
                 chain.send(member.secret, "market", "collect", job.id, part)
+
+
+def _patiently(work: Callable[[], Result]) -> Result:
+    """Do it again while the chain does not answer: a local one changes hands when the process ends that hosts it."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return work()
+        except ChainRefused:
+            raise
+        except ChainError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(1.0)
