@@ -197,7 +197,8 @@ def work(
             watch = Watch(mine, Book(chain), member, say)
             watch.run(until_open)
             if watch.over():
-                say(f"the model: `swarm job fetch {mine.short} --out FOLDER`")
+                if watch.job.named("Delivered"):
+                    say(f"the model: `swarm job fetch {mine.short} --out FOLDER`")
                 if watch.register():
                     say("it waits for the model registry: `swarm model post` puts it on the chain with the next batch")
                 mine.finish()
