@@ -153,6 +153,18 @@ contract LedgerTest is Town {
         ledger.commitLate(h.key, 1, 1, h.root, h.last, h.data);
     }
 
+    function test_adoptRoot_takesAnyButNone() public {
+        vm.startPrank(operators[1]);
+        ledger.adoptRoot(keys[1], "a state");
+        isEqual(ledger.memberOf(keys[1]).last, "a state", "last");
+        isEqual(ledger.memberOf(keys[1]).accepted, BASE, "nothing is accepted by that");
+        refused(IParticipationLedger.RootMissing.selector);
+        ledger.adoptRoot(keys[1], 0);
+        refused(IParticipationLedger.NotAgent.selector);
+        ledger.adoptRoot(keys[0], "a state");
+        vm.stopPrank();
+    }
+
     function test_adopt_takesAnotherAcceptedRootOrTheBase() public {
         IParticipationLedger.Header memory h = score(0);
         vm.startPrank(operators[1]);
