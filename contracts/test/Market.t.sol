@@ -424,23 +424,37 @@ contract MarketTest is JobTown {
         }
     }
 
-    function test_accept_smallEpochs_payTheirAuditorsThemselves() public {
-        open(offer());
+    /// @dev A single step: 25 for it, 2.5 kept.
+    function singleStep(IComputeMarket.Offer memory o) private returns (IParticipationLedger.Header memory h) {
+        open(o);
         claim(0, 0);
-        uint64 claimed = uint64(block.timestamp);
         vm.warp(endOf(0));
         nextEpoch = 1;
-        IParticipationLedger.Header memory h = headerOf(0, 0);
+        h = headerOf(0, 0);
         h.steps = 1;
         send(0, h);
         toAudit(h);
         speak(h, 0, all(ok()));
         pass(20);
         accept(0, 0, h);
-        // 25 for a step, 2.5 kept; its budget is 2 x 2 / 10 = 0.4; one drawn step, two auditors: 2
+    }
+
+    function test_accept_smallEpochs_payTheirAuditorsThemselves() public {
+        uint64 claimed = uint64(block.timestamp);
+        singleStep(offer());
+        // the step's budget is 2 x 2 / 10 = 0.4; one drawn step, two auditors: 2
         isEqual(duePart(0), 22.5 ether - 1.6 ether, "the rest comes out of its pay");
         isEqual(market.partOf(SWARM, 0).fees, 0.4 ether, "budget");
         isEqual(market.partOf(SWARM, 0).moved, claimed, "one step is no movement");
+    }
+
+    function test_accept_anEpochTooPoorForItsAuditors_givesThemAllItHas() public {
+        IComputeMarket.Offer memory o = offer();
+        o.perSegment = 30 ether;
+        IParticipationLedger.Header memory h = singleStep(o);
+        bytes32[] memory seats = court.panelOf(h.key, h.epoch, 0, 0);
+        isEqual(duePart(0), 0, "nothing left");
+        isEqual(duePart(indexOf(seats[0])), (22.5 ether + 12 ether) / 2, "half of pay and budget each");
     }
 
     // --- claims that end
