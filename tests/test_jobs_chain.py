@@ -18,6 +18,8 @@ from swarm.chain.client import Swarm
 from swarm.chain.outbox import Intent, Outbox
 from swarm.chain.values import JobPhase, Verdict
 from swarm.errors import NetworkError
+from swarm.jobs import wages
+from swarm.jobs.book import Book
 from swarm.jobs.solve import Solving
 from swarm.jobs.submit import commitment
 from swarm.jobs.verify import Verifying
@@ -171,3 +173,12 @@ def test_a_part_is_claimed_paid_delivered_attested_scored_and_settled(world, mem
     decided, score = chain.read("delivery", "scoreOf", mine.id, 0)
     assert decided and {side.scoring.scores[0] for _, side in verifying} == {score}
     assert all(all(chain.read("delivery", "isWinner", mine.id, 0, who.address)) for who in others)
+    mine_too = {who.address: who for who in (solver, *others)}
+    shares = wages.uncollected(chain, Book(chain).jobs(), mine_too)
+    assert sorted(shares) == sorted((who.address, mine.id, 0) for who in others), "the solver has none"
+    token, before = chain.places["credit"], chain.read("market", "held", chain.places["credit"])
+    for operator, job, part in shares:
+        due = chain.read("market", "due", token, operator)
+        chain.send(mine_too[operator].secret, "market", "collect", job, part)
+        assert chain.read("market", "due", token, operator) > due
+    assert not wages.uncollected(chain, Book(chain).jobs(), mine_too) and chain.read("market", "held", token) == before, "each is there once"

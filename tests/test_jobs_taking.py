@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from swarm.chain.values import WEI, JobPhase
-from swarm.cli import solving
-from swarm.errors import ChainError, ChainRefused, InputError
+from swarm.errors import InputError
 from swarm.jobs import worker
 from swarm.jobs.brief import Brief, Estimate
 from swarm.taking import can_be_had
@@ -64,17 +63,3 @@ def test_stake_is_what_the_offer_asks_for_and_costs_nothing_unasked_where_it_is_
     for asked in (None, 49 * WEI):
         with pytest.raises(InputError, match="stakes 50 credits"):
             worker.stake_of(a_job(1, embedded=False), "solver", asked)
-
-
-def test_a_chain_that_changes_hands_is_asked_again_and_one_that_says_no_is_not(monkeypatch):
-    monkeypatch.setattr(solving.time, "sleep", lambda seconds: None)
-    answers = iter([ChainError("refused connection"), ChainError("refused connection"), "here", ChainRefused("no")])
-
-    def ask() -> str:
-        if isinstance(answer := next(answers), Exception):
-            raise answer
-        return answer
-
-    assert solving._patiently(ask) == "here"
-    with pytest.raises(ChainRefused):
-        solving._patiently(ask)

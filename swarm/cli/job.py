@@ -159,19 +159,24 @@ def withdraw(
     contracts: o.Contracts = None,
     json: o.Json = False,
 ) -> None:
-    """Take out what the market owes to the identities of this machine: pay, refunds, bonds.
+    """Take out what the market owes to the identities of this machine: pay, refunds, bonds, shares of attestations.
 
     Example: `swarm job withdraw`
     """
     from swarm import stake
+    from swarm.jobs import wages
+    from swarm.jobs.book import Book
 
     folders = [o.identity_folder(identity)] if identity else sorted(each.parent for each in (runs.home() / "identities").glob(f"*/{identities.FILE}"))
     with market(rpc, contracts, quiet=json) as chain:
-        token = chain.places["credit"]
-        owed = {who: wei for who in stake.operators(folders) if (wei := chain.read("market", "due", token, who))}
+        token, mine = chain.places["credit"], stake.operators(folders)
+        secret_of = lambda who: stake.secret(mine[who], who, keystore.passphrase(passphrase_file, ask_passphrase))  # noqa: E731
+        for who, job, part in wages.uncollected(chain, Book(chain).jobs(), mine):
+            send(chain, secret_of(who), "collect", job, part)
+        owed = {who: wei for who in mine if (wei := chain.read("market", "due", token, who))}
         rows = []
         for who, wei in owed.items():
-            secret = stake.secret(stake.operators(folders)[who], who, keystore.passphrase(passphrase_file, ask_passphrase))
+            secret = secret_of(who)
             rows.append({"operator": keys.checksum(who), "credits": amount(wei), "transaction": send(chain, secret, "withdraw", token, who)})
     if json:
         typer.echo(codec.dumps(rows, indent=1))
@@ -246,4 +251,3 @@ def details(job: Job) -> dict[str, Any]:
         for number, (part, made) in enumerate(zip(job.parts, job.deliveries, strict=True))
     ]
     return book.row(job) | {"parts": parts, "events": [row(event) for event in job.events if event.name != "Posted"]}
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +23,7 @@ from swarm.cli.join import what_others_see
 from swarm.cli.running import run_to_the_end
 from swarm.errors import ChainError, ChainRefused, InputError, Refused, SwarmError
 from swarm.invite import Invite
-from swarm.jobs import place, worker
+from swarm.jobs import place, wages, worker
 from swarm.jobs.book import Book, Job
 from swarm.launch import Choices
 from swarm.parent import PARENT, end_with_parent
@@ -32,15 +31,12 @@ from swarm.supervisor import View, interruptible
 from swarm.taking import REFUSED
 
 if TYPE_CHECKING:
-    from swarm.chain.client import Chain
     from swarm.identity import Identity
     from swarm.runs import Run
 
-Result = TypeVar("Result")
 
 ROLES = ("solver", "verifier")
 LOOK_S = 5.0
-PATIENCE_S = 60.0  # for a chain that does not answer
 HOUR_S = 3600
 
 JobId = Annotated[str | None, typer.Argument(help="The job: the beginning of its id, or its name. Or --any.")]
@@ -243,10 +239,10 @@ def _work(role: str, wish: str | None, choices: Choices, max_hours: float | None
 def _next(role: str, wish: str | None, book: Book, passed: set[bytes], until: float | None) -> Job | None:
     """The job to take now; None where there is no more time for one. Waits until there is one."""
     if wish is not None:
-        return _patiently(lambda: book.job(wish))
+        return book.job(wish)
     gpu, told = launch.gpus() > 0, False
     while until is None or time.time() < until:
-        if found := _patiently(lambda: _fitting(role, book, passed, gpu)):
+        if found := _fitting(role, book, passed, gpu):
             return found[0]
         if not told:
             typer.echo(f"no job for a {role} on this machine now; waiting for one (Ctrl-C ends)")
@@ -301,7 +297,7 @@ def _finish(role: str, job: Job, run: Run, members: list[Identity]) -> Callable[
     """What is done and said when all nodes of a run have ended."""
 
     def finish(views: list[View]) -> None:
-        over, lines = _patiently(lambda: _outcome(role, job, members))
+        over, lines = _outcome(role, job, members)
         if over:
             run.update(finished=time.time())
         for line in lines:
@@ -322,33 +318,12 @@ def _outcome(role: str, job: Job, members: list[Identity]) -> tuple[bool, list[s
         lines.append(f"part {number}: {part.own} steps of yours are accepted, the part is {'complete' if complete[number] else 'not complete'}")
         if not complete[number] and not over:
             lines.append(f"it stays yours for {job.offer.patience} s after its last accepted steps; the same command carries on with it")
+    secrets = {member.address: member.secret for member in members if role == "verifier"}
+    for operator, _, part in wages.uncollected(chain, [job], secrets):
+        chain.send(secrets[operator], "market", "collect", job.id, part)
     for member in members:
-        if role == "verifier":
-            _collect(chain, job, member)
         where = (chain.places["credit"], member.address)
         due, audits = chain.read("market", "due", *where), chain.read("vault", "claimable", *where)
         also = f", and {amount(audits)} for audits (`swarm stake claim`)" if audits else ""
         lines.append(f"{member.name}: the market owes it {amount(due)} credits (`swarm job withdraw`){also}; its stake: `swarm stake unbond all`")
     return over or (role == "solver" and all(complete.values())), lines
-
-
-def _collect(chain: Chain, job: Job, member: Identity) -> None:
-    """Take the shares of attestations and scores that were decided as this member said."""
-    for part in range(job.offer.parts):
-        if any(chain.read("delivery", "isWinner", job.id, part, member.address)):
-            with contextlib.suppress(ChainRefused):  # it was collected before
-                chain.send(member.secret, "market", "collect", job.id, part)
-
-
-def _patiently(work: Callable[[], Result]) -> Result:
-    """Do it again while the chain does not answer: a local one changes hands when the process ends that hosts it."""
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return work()
-        except ChainRefused:
-            raise
-        except ChainError:
-            if time.monotonic() > end:
-                raise
-        time.sleep(1.0)

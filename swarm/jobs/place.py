@@ -43,6 +43,7 @@ def opened(choice: ChainChoice, say: Say = lambda text: None) -> Iterator[Chain]
     if found is not None:
         chain = Chain(found)
         chain.check()
+        chain.rpc.patience_s = READY_S
         yield chain
         return
     keeper = Keeper(folder(), say)
