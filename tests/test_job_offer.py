@@ -112,7 +112,7 @@ def test_files_that_members_could_not_get_or_check_are_refused():
         ({"tasks": [table | {"source": "org/data", "digest": None}]}, "neither commit nor digest"),
         ({"tasks": [{"name": "own", "kind": "verifiers", "source": "gsm8k"}]}, "verifiers package"),
         ({"model": {"source": "path:/tmp/x"}}, "which nobody else has"),
-        ({"model": {"digest": None}}, "model.digest is missing"),
+        ({"model": {"source": "hub:org/name"}}, "neither digest nor commit, so nobody could start"),
     ):
         with pytest.raises(InputError, match=words):
             files.served(recipe.parse(RULES.model_dump(mode="json") | changes), recipe.FOLDER)

@@ -1,7 +1,7 @@
 """The local files that a recipe names, as a job's members get them: by digest, under the path that the recipe has.
 
 Whoever takes a job has none of the submitter's files, so everything a step depends on is either shipped with this program, pinned on the
-hub by a commit or digest, or served as a blob.
+hub by a commit or digest, or served as a blob. That all start from the same weights is settled by the swarm's base root on the chain.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def _require_model(recipe: Recipe) -> None:
     if model.source.startswith("path:"):
         what = f"the recipe's model is a folder of this machine ({model.source}), which nobody else has"
         raise InputError(what, "take base or smollm2, or put it on the hub: model.source=hub:ORG/NAME with model.digest")
-    if model.digest is None:
-        what = f"model.digest is missing, so nobody could check that they start from the same {model.source}"
-        raise InputError(what, "the BLAKE3 of its safetensors: recipes/ has those of the shipped models")
+    if model.source.startswith("hub:") and model.digest is None and model.revision is None:
+        what = f"the model {model.source} has neither digest nor commit, so nobody could start from the same weights for sure"
+        raise InputError(what, "pin it: model.revision=COMMIT, or model.digest, the BLAKE3 of its safetensors")
 
 
 def _of_task(task: AnyTask) -> tuple[str, str] | None:

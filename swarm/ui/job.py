@@ -44,7 +44,7 @@ def posting(name: str, work: Work, steps: int, guidance: Guidance, costs: Costs)
     """What is shown before anything is posted."""
     tflop = work.tflop(steps)
     each = f"{work.sampled / 1e6:.3g} of sampling and {work.trained / 1e6:.3g} of training a step"
-    takes = f"{work.step_s:.1f} s a step, {work.step_s * steps / 60:.0f} min in all; {work.memory / 1e9:.1f} GB of memory"
+    takes = f"{work.step_s:.1f} s a step, {span(round(work.step_s * steps))} in all; {work.memory / 1e9:.1f} GB of memory"
     return [
         f"job {name}: {steps} steps, about {tflop:.3g} TFLOP ({each})",
         f"on {work.cores:g} core{'s' * (work.cores != 1)} like this machine's {takes}",
