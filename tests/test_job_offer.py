@@ -38,6 +38,9 @@ def test_a_default_job_has_a_tenth_of_its_steps_replayed_and_costs_no_more_than_
             costs = offer.costs(rules)
             assert 0.98 * budget < costs.total <= budget
             assert costs.share <= 0.1 or offer.stepsEach < offers.SHARE * rules.proof.drawn
+    asked = Wish(10 * WEI, 3600, steps=20)
+    few, told = offers.fitted(recipe.load("local", ["proof.drawn=2"]), asked, WORK)
+    assert Offer.of(few, asked).costs(few).share <= 0.1 and any("1 instead of 2 steps" in line for line in told)
 
 
 def test_the_stake_makes_forging_a_step_lose_and_the_swarm_can_be_created_with_it():

@@ -106,7 +106,10 @@ def fitted(recipe: Recipe, wish: Wish, work: Work) -> tuple[Recipe, list[str]]:
     if proof["profile"] == "none":
         proof["profile"] = "pinned"
         told.append("its steps are proved (proof.profile = pinned): a job pays for nothing else")
-    drawn = proof["drawn"] = wish.segments or proof["drawn"]
+    drawn = wish.segments or min(proof["drawn"], max(1, each // SHARE))
+    if drawn < proof["drawn"] and wish.segments is None:
+        told.append(f"{drawn} instead of {proof['drawn']} steps of an epoch are drawn: more would be over a tenth of {each} (--segments)")
+    proof["drawn"] = drawn
     least = min(each, SHARE * drawn)
     if proof["epoch"] < (needed := math.ceil(ROOM * least * work.step_s)):
         told.append(f"epochs last {needed} s instead of {proof['epoch']}, so that {least} steps of {work.step_s:.1f} s fit into one")
