@@ -10,6 +10,7 @@ from swarm.chain.values import WEI, JobPhase
 from swarm.errors import InputError
 from swarm.jobs import worker
 from swarm.jobs.brief import Brief, Estimate
+from swarm.runs import Info, Run
 from swarm.taking import can_be_had
 
 OFFER = SimpleNamespace(patience=100, stepsEach=8, steps=8, price=8 * WEI, solverStake=50 * WEI)
@@ -63,3 +64,17 @@ def test_stake_is_what_the_offer_asks_for_and_costs_nothing_unasked_where_it_is_
     for asked in (None, 49 * WEI):
         with pytest.raises(InputError, match="stakes 50 credits"):
             worker.stake_of(a_job(1, embedded=False), "solver", asked)
+
+
+def test_a_job_that_was_cut_off_comes_first_and_one_that_is_finished_or_on_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWARM_HOME", str(tmp_path))
+    for id, more in ((1, {}), (2, {"finished": 1.0}), (3, {"role": "verifier"}), (4, {}), (5, {})):
+        info = dict(kind="job", role="solver", recipe="joined", recipe_hash="0" * 64, recipe_blob="0" * 64, swarm=f"{id:064x}") | more
+        run = Run.create(tmp_path / "runs" / str(id), Info(**info))
+        if id != 5:
+            run.unlock()
+    jobs = [a_job(id, phase=JobPhase.SETTLED if id == 4 else JobPhase.WORKING) for id in range(1, 7)]
+    for job in jobs:
+        job.id = job.id.rjust(32, b"\0")
+    assert [job.id[-1] for job in worker.begun(jobs, "solver")] == [1]
+    assert [job.id[-1] for job in worker.begun(jobs, "verifier")] == [3]

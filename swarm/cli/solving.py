@@ -254,6 +254,8 @@ def _next(role: str, wish: str | None, book: Book, passed: set[bytes], until: fl
 def _fitting(role: str, book: Book, passed: set[bytes], gpu: bool) -> list[Job]:
     """The jobs that this machine can take now, the best first."""
     jobs = [job for job in book.jobs() if job.id not in passed]
+    if begun := worker.begun(jobs, role):
+        return begun
     if role == "solver":
         return worker.to_solve(jobs, gpu, book.chain.head().time)
     return worker.to_verify(jobs, gpu, set() if book.chain.link.embedded else worker.solved_here())  # a local market is one person's anyway

@@ -49,6 +49,12 @@ def to_verify(jobs: Iterable[Job], gpu: bool, solved: set[bytes]) -> list[Job]:
     return sorted(found, key=lambda job: (job.state.seeders >= 2, job.posted))
 
 
+def begun(jobs: Iterable[Job], role: str) -> list[Job]:
+    """Jobs that go on and that a run of this machine was on in this role when it was stopped or killed: they come before new ones."""
+    mine = {run.info.swarm for run in runs.all_runs() if (run.info.kind, run.info.role, run.info.finished) == ("job", role, None) and not run.on}
+    return [job for job in jobs if job.phase < JobPhase.OVER and job.id.hex() in mine]
+
+
 def solved_here() -> set[bytes]:
     """Jobs that some run of this machine solves, or solved."""
     return {bytes.fromhex(run.info.swarm) for run in runs.all_runs() if (run.info.kind, run.info.role) == ("job", "solver")}
