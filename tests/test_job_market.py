@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from swarm.cli import app
 from swarm.enrolment import Hello
 from swarm.errors import ChainRefused, InputError
 from swarm.identity import Identity
-from swarm.jobs import earning, guidance
+from swarm.jobs import earning, guidance, submit
 from swarm.jobs import offer as offers
 from swarm.jobs.book import Book, rows
 from swarm.jobs.brief import Estimate
@@ -29,6 +30,7 @@ from swarm.jobs.guidance import Work
 from swarm.jobs.offer import Offer, Wish
 from swarm.jobs.submit import Posting, Submission
 from swarm.jobs.watch import Watch
+from swarm.supervisor import Child
 from swarm.ui.web import jobs as web
 
 PEER = "QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt"
@@ -117,6 +119,19 @@ def test_the_contract_takes_what_was_shown_and_the_swarm_has_the_terms_of_its_re
         assert getattr(job.offer, "class") == CLASS
 
 
+def test_a_seeder_that_cannot_start_is_begun_anew(home, monkeypatch):
+    monkeypatch.setattr("swarm.jobs.submit.SEEDER", (sys.executable, "-c", "import sys; sys.exit(3)"))  # an identity in use: never restarted
+    monkeypatch.setattr("swarm.jobs.submit.REVIVE_S", 0.1)
+    mine = begun()
+    monkeypatch.setattr(mine, "child", Child(0, mine.folder, submit.SEEDER))
+    said, end = [], time.monotonic() + 30
+    while len(said) < 2 and time.monotonic() < end:
+        said += filter(None, [mine.tend()])
+        time.sleep(0.05)
+    mine.close()
+    assert len(said) == 2 and "ended with code 3" in said[1]
+
+
 def test_a_submission_stays_on_its_chain(world, home, member):
     mine = begun()
     mine.bind(world.chain)
@@ -176,7 +191,7 @@ def test_guidance_and_chances_come_from_the_open_jobs(world, home, member):
 
 def test_what_happens_to_a_job_is_said_and_cancelling_pays_back(world, home, member, monkeypatch):
     mine, said = posted(world, member), []
-    monkeypatch.setattr(mine, "tend", lambda: None)  # no seeder process here
+    monkeypatch.setattr(mine, "tend", str)  # no seeder process here
     swarm = Book(world.chain).job(mine.short).swarm
     members = [world.member(swarm, mine.posting.offer.solverStake) for _ in range(3)]
     for each in members[:2]:
@@ -204,7 +219,7 @@ def test_what_happens_to_a_job_is_said_and_cancelling_pays_back(world, home, mem
 def test_a_delivered_model_is_checked_confirmed_paid_and_fetched(world, home, member, monkeypatch):
     """`pytest -m slow tests/test_job_market.py`: the submitter's side to the end, with a solver and auditors who only send transactions."""
     mine, said = posted(world, member, steps=10), []
-    monkeypatch.setattr(mine, "tend", lambda: None)
+    monkeypatch.setattr(mine, "tend", str)
     job = Book(world.chain).job(mine.short)
     made = delivered(mine.recipe, home)
     blobs = mine.folder / "network" / "blobs"

@@ -43,6 +43,7 @@ SEEDER = (sys.executable, "-m", "swarm.cli", "seeder")
 LOCAL = "submitter"  # identities of local submitters: apart from those that train and audit on the same machine
 SHORT = 12
 LOAD_S, UP_S = 300.0, 120.0
+REVIVE_S = 10.0  # an identity that a killed seeder still holds is free by then
 
 Say = Callable[[str], None]
 
@@ -106,6 +107,7 @@ class Submission:
         self.id = bytes.fromhex(run.info.swarm)
         self.folder = run.peer(0)
         self.child = Child(0, self.folder, SEEDER)
+        self._revive_at = 0.0
 
     @classmethod
     def begin(cls, recipe: Recipe, posting: Posting) -> Submission:
@@ -209,11 +211,14 @@ class Submission:
         cause = self.child.ended.cause if self.child.ended else f"no address within {UP_S:.0f} s"
         raise NetworkError(f"the seeder does not come up: {cause}", f"its log is {self.folder / 'log.txt'}")
 
-    def tend(self) -> None:
-        """Keep the seeder running."""
+    def tend(self) -> str:
+        """Keep the seeder running; why it has just ended, where it has. One that would not start any more is begun anew a while later."""
         now = time.monotonic()
+        if self.child.view(now).final and self.child.ended is not None and now >= self._revive_at:
+            self.child, self._revive_at = Child(0, self.folder, SEEDER), now + REVIVE_S
         self.child.start_if_due(now)
-        self.child.reap(now)
+        ending = self.child.reap(now)
+        return f"the seeder {ending.cause}; it is started again" if ending is not None else ""
 
     def close(self) -> None:
         self.child.stop(time.monotonic() + 10)

@@ -92,7 +92,8 @@ class Watch:
 
     def turn(self, now: float) -> None:
         """One look: say what is new, and do what is due."""
-        self.submission.tend()
+        if said := self.submission.tend():
+            self.say(said)
         self.book.look()
         if self.id not in self.book.found:
             return
