@@ -151,12 +151,14 @@ class Enrolment:
 
     def _run(self) -> None:
         """Enrol everyone; a chain that does not answer is asked again, what a contract refuses is said and left."""
-        waiting = list(zip(self.peers, self.members, strict=True))
+        waiting, enrolled = list(zip(self.peers, self.members, strict=True)), set()
         while waiting and not self._closing.is_set():
             folder, member = waiting[0]
             try:
                 if (hello := Hello.read(folder)) is not None:
-                    self.enrol(folder, member, hello)
+                    if folder not in enrolled:
+                        self.enrol(folder, member, hello)
+                        enrolled.add(folder)
                     if self.then(member, folder):
                         waiting.pop(0)
                         continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 
 from proofs import a_recorded_node, parts
@@ -34,7 +35,7 @@ class FakeChain:
 
     def read(self, role: str, function: str, *args: object) -> object:
         answers = {
-            "offerOf": lambda: SimpleNamespace(stepsEach=STEPS, steps=STEPS, patience=10**6),
+            "offerOf": lambda: SimpleNamespace(stepsEach=STEPS, steps=STEPS, leastSteps=EACH, patience=10**6),
             "partOf": lambda: SimpleNamespace(**vars(self.part)),
             "jobOf": lambda: SimpleNamespace(phase=JobPhase.WORKING, steps=self.part.steps, deadline=2**40),
             "nextOf": lambda: self.next,
@@ -72,14 +73,16 @@ class FakeChain:
             return
         if self.made and self.made[-1] not in self.outcomes:
             self.outcomes[self.made[-1]] = Outcome.UNAUDITED if len(self.made) - 1 in self.bad else Outcome.CLEAN
-        made = recorder.close(self.epoch, [])
-        if made is not None and self.epoch in recorder.unsettled:
+        ended, self.epoch, self.idle = self.epoch, self.epoch + 1, 0  # first, as a clock does: what is written now is of the next one
+        while recorder.pending:
+            time.sleep(0.01)
+        made = recorder.close(ended, [])
+        if made is not None and ended in recorder.unsettled:
             assert made.first == self.last, "an auditor would call it a fault: the records do not begin where the ledger stands"
-            header = (KEY, self.epoch, len(made.leaves), made.units, made.root, self.last, made.last, made.digest)
+            header = (KEY, ended, len(made.leaves), made.units, made.root, self.last, made.last, made.digest)
             self.events.append(SimpleNamespace(name="Committed", values=dict(zip(HEADER, header, strict=True)) | {"late": False}))
             self.last = made.last
-            self.made.append(self.epoch)
-        self.epoch += 1
+            self.made.append(ended)
 
 
 class FakeSeeds:
@@ -107,7 +110,7 @@ def played(folder, bad: set[int]):
     node.presence.proving = SimpleNamespace(duties=SimpleNamespace(require_alive=lambda: beat.require_alive()), come_first=lambda presence: None)
     node.epoch_seeds, node.scribe.every = FakeSeeds(chain), 1
     start = parts(folder / "start")[1]
-    desk = SimpleNamespace(open=lambda opening: opened(node, opening))
+    desk = SimpleNamespace(open=lambda opening: opened(node, opening), now=lambda: 10 * chain.epoch)
     around = (Schedule(0, 10, 5, 2, 5, 2, 2), recorder, desk, None, chain.send, list)
     solving = Solving(chain, chain, KEY, *around, lambda: (start.tensors, start.scalars), 2**30, lambda text: None)
     solving._scanner = chain
@@ -135,7 +138,8 @@ def opened(node, opening) -> None:
 
 def test_a_part_is_paid_epoch_by_epoch_and_stops_when_its_steps_are_done(tmp_path):
     node, chain = played(tmp_path, set())
-    assert [header.steps for header in chain.paid] == [EACH] * 3 and chain.part.steps == STEPS
+    assert sum(header.steps for header in chain.paid) == chain.part.steps == STEPS
+    assert [header.first for header in chain.paid] == [chain.base, *(header.last for header in chain.paid[:-1])]
     assert node.trainee.root == chain.part.root and node.trainee.round == STEPS and not [id for id in chain.sent if id.startswith("adopt")]
 
 
@@ -146,3 +150,19 @@ def test_after_an_epoch_that_came_out_badly_it_goes_back_and_is_paid_for_all_ste
     assert [id for id in chain.sent if id.startswith("adopt")], "nothing told the ledger where it goes on"
     roots = [chain.base, *(header.last for header in chain.paid)]
     assert [header.first for header in chain.paid] == roots[:-1] and node.trainee.root == roots[-1]
+
+
+def test_an_epoch_is_not_begun_that_could_not_pay_its_auditors():
+    recorder = SimpleNamespace(epoch_now=lambda: 3, since=lambda epoch: [])
+    desk = SimpleNamespace(now=lambda: 36)
+    chain = FakeChain(b"", set())
+    solving = Solving(chain, chain, KEY, Schedule(0, 10, 5, 2, 5, 2, 2), recorder, desk, None, None, list, None, 0, print)
+    far, near = SimpleNamespace(left=STEPS), SimpleNamespace(left=1)
+    assert solving._is_late(far), "its pace is not known, and more than half of the epoch is over"
+    solving._step_s = 3.0
+    assert solving._is_late(far) and not solving._is_late(near), "two steps of 3 s do not fit into 4 s, one does"
+    solving._step_s = 30.0
+    desk.now = lambda: 34
+    assert not solving._is_late(far), "a slow machine would never begin"
+    recorder.since, desk.now = lambda epoch: ["a step"], lambda: 39
+    assert not solving._is_late(far), "what was begun is gone on with"

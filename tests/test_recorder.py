@@ -238,6 +238,10 @@ def test_going_on_from_another_state_leaves_the_earlier_way_where_it_is_and_send
         again.restores = False
         again.resume(2, root(2), 0)
         assert (again.head, again.committed_round) == (root(2), 0), "a restart would go on from the way that was left"
+    play(recorder, 3, confirm=False)
+    assert recorder.pending and recorder.since(-1)[0].leaf.round == 3, "a step counts whose checkpoint is not on disk"
+    recorder.abandon(committed={0})
+    recorder.rebase(root(2))
     new = play(recorder, 3)
     assert new.stored and new.leaf.epoch == 2 and [step.leaf.round for step in recorder.since(-1)] == [3]
     assert recorder.head == root(3) and recorder.close(2, []).first == root(2)

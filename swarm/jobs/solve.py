@@ -107,6 +107,7 @@ class Solving:
         self._opening: Opening | None = None
         self._told: set[str] = set()
         self._looked = False
+        self._step_s: float | None = None  # that the last round took
 
     # ---- the node's thread
 
@@ -121,8 +122,12 @@ class Solving:
                 self._rest(node, "a part to be claimed")
             elif self._astray(node, now):
                 self._go_back(node, now)
+            elif self.wants(now) and self._is_late(now):
+                self._rest(node, "the next epoch to begin: the few steps that still fit into this one would pay their auditors themselves")
             elif self.wants(now):
+                begun = time.monotonic()
                 node.play_round()
+                self._step_s = time.monotonic() - begun
             else:
                 self._rest(node, "its steps to be audited and accepted")
         if now.complete and node.scribe.root != now.part.root:
@@ -134,6 +139,15 @@ class Solving:
         if now.closing or time.time() > self.until:
             return False
         return now.line.steps + self._uncommitted(now) < now.left
+
+    def _is_late(self, now: Standing) -> bool:
+        """Whether so little of an epoch is left, in which nothing was done yet, that it would hold fewer steps than its auditors cost."""
+        epoch = self.recorder.epoch_now()
+        if self.recorder.since(epoch - 1):
+            return False
+        wanted = min(self.offer.leastSteps, now.left)
+        most = self.schedule.epoch / 2  # a slow machine has to begin some time
+        return self.schedule.end(epoch) - self.desk.now() < (most if self._step_s is None else min(most, wanted * self._step_s))
 
     def deliver(self, folder: Path) -> bytes:
         """Serve the exported model and have it delivered; its digest. Nothing where the part is not complete."""

@@ -136,6 +136,7 @@ class Recorder:
             for number in [number for number, step in self._steps.items() if step.leaf.epoch > self.closed]:
                 self._path(number).unlink(missing_ok=True)
                 del self._steps[number]
+            self._confirmed = max(self._steps, default=-1)
         for epoch in set(self.unsettled) - committed:
             self.posted(epoch)
             self.settled(epoch)
