@@ -244,7 +244,7 @@ contract MarketTest is JobTown {
         refused(IComputeMarket.PartFree.selector);
         market.accept(SWARM, 0, h, 0);
         claim(0, 0);
-        refused(IComputeMarket.TooSoon.selector);
+        refused(IComputeMarket.NotAgent.selector);
         market.accept(SWARM, 0, h, 0);
         vm.startPrank(operators[0]);
         IParticipationLedger.Header memory other = h;
@@ -350,14 +350,16 @@ contract MarketTest is JobTown {
         market.accept(SWARM, 0, h, 0);
     }
 
-    function test_accept_byAnyone_onceTheSolverIsSlow() public {
+    function test_accept_byTheAgentOnly_howeverSlowItIs() public {
         open(offer());
         claim(0, 0);
         IParticipationLedger.Header memory h = cleanWork(0);
-        pass(offer().patience / 2);
+        pass(offer().patience - 1);
+        refused(IComputeMarket.NotAgent.selector);
         market.accept(SWARM, 0, h, keccak256("a stranger's checkpoint"));
-        isEqual(market.partOf(SWARM, 0).checkpoint, 0, "no stranger's checkpoint");
-        isEqual(duePart(0), 225 ether, "the solver is paid");
+        vm.prank(ledger.memberOf(keys[0]).session);
+        market.accept(SWARM, 0, h, keccak256("its own"));
+        isEqual(duePart(0), 225 ether, "the session is an agent");
     }
 
     function test_accept_untilTheCasesOfTheDeadlineAreClosed() public {

@@ -110,11 +110,11 @@ contract Jobfolk is JobTown {
         ledger.commit(h.key, h.epoch, h.steps, h.units, h.root, h.last, h.data);
         _headers.push(h);
         decide(h, mood);
-        if (mood % 5 != 0) pay(part, _headers.length - 1, mood);
+        if (mood % 5 != 0) pay(part, _headers.length - 1);
     }
 
-    function payOld(uint256 part, uint256 which, uint128 mood) external {
-        if (_headers.length != 0) pay(part % PARTS, which % _headers.length, mood);
+    function payOld(uint256 part, uint256 which) external {
+        if (_headers.length != 0) pay(part % PARTS, which % _headers.length);
     }
 
     function expireOrQuit(uint256 part, uint128 mood) external {
@@ -302,9 +302,9 @@ contract Jobfolk is JobTown {
         FakeCourt(address(court)).decide(h.key, h.epoch, outcome, seats);
     }
 
-    function pay(uint256 part, uint256 which, uint256 mood) private {
+    function pay(uint256 part, uint256 which) private {
         IParticipationLedger.Header memory h = _headers[which];
-        if (mood % 4 != 0) vm.prank(ledger.operatorOf(h.key));
+        vm.prank(ledger.operatorOf(h.key));
         try market.accept(job, uint8(part), h, "checkpoint") {
             ++done["accept"];
         } catch {

@@ -13,6 +13,7 @@ contract MarketTimeoutsTest is JobTown {
         settleTown(6);
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzz_everyState_endsByItself(uint8 stop) public {
         IComputeMarket.Offer memory o = withTarget(offer());
         live(o, stop % STOPS);

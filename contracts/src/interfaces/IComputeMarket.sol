@@ -156,7 +156,8 @@ interface IComputeMarket {
     function quit(bytes32 job, uint8 part) external;
     /// @notice Makes a part free whose solver has not moved for the offer's patience (anyone). The bond is burned.
     function expire(bytes32 job, uint8 part) external;
-    /// @notice Pays a clean epoch that continues the part (its agent; anyone, without a checkpoint, once half of the patience is over).
+    /// @notice Pays a clean epoch that continues the part (its agent). `checkpoint` is the blob with the state at its end, from which another
+    /// solver could go on.
     function accept(bytes32 job, uint8 part, IParticipationLedger.Header calldata header, bytes32 checkpoint) external;
     /// @notice Pays a planted fault that the auditors found (anyone): five quarters of what the epoch would have brought, for at most one
     /// step in sixteen that were accepted of the same solver, and four times their fees to the auditors; all as far as the budget goes.

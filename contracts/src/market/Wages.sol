@@ -25,11 +25,8 @@ abstract contract Wages is Jobs {
     function accept(bytes32 job, uint8 part, IParticipationLedger.Header calldata header, bytes32 checkpoint) external {
         Part storage p = _workedOn(job, part, header);
         if (_isComplete(job, p)) revert PartComplete(job, part);
-        if (!ledger.isAgent(header.key, msg.sender)) {
-            uint256 from = p.moved + _offers[job].patience / 2;
-            if (block.timestamp < from) revert TooSoon(block.timestamp, from);
-            checkpoint = bytes32(0);
-        }
+        // Nobody else: who moves the part without the blob that holds its state leaves the next solver nothing to start from.
+        _onlyAgent(header.key);
         if (header.epoch < _next[header.key]) revert EpochOld(header.epoch, _next[header.key]);
         if (header.first != p.root) revert RootWrong(header.first, p.root);
         // Nothing is drawn of no steps, so such an epoch would be clean wherever it claims to end.
