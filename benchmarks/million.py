@@ -7,13 +7,15 @@ of a peer's epoch and some models that the chain itself bears out. Then a millio
 peer in a row) are registered as any peer would: `Waiting` seals batches of 1,000, each is posted in one transaction. A reader that has
 nothing but events and lists makes its index and is asked for random models. The leaves and their lists, roots and transactions are real;
 of the made-up trainings the index is told the ledger's events as if they had been on the chain, since a million commitments would only
-measure anvil. The exit status is 1 where a model costs more than 60 gas or a lineage takes longer than 50 ms.
+measure anvil. The exit status is 1 where a model costs more than 60 gas or a lineage takes longer than 50 ms of processor time in the median
+(the wall time beside it is also that of whatever else the machine does).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import statistics
@@ -42,7 +44,7 @@ EPOCHS = 24  # of a made-up peer
 CHUNK = 50_000
 ASKED = 200
 MOST_GAS, MOST_MS = 60, 50
-FIND, LINEAGE, ASK = "find a model and check its path", "lineage, every path checked", "`swarm model verify`: the contract asked"
+FIND, LINEAGE, ASK = "find a model and check its path", "lineage back to the base, all paths checked", "what `verify` adds: the contract asked"
 SWARM = keys.keccak(b"a made-up swarm")
 
 
@@ -93,7 +95,7 @@ def told(count: int) -> Iterator[Event]:
 
 
 def chunks(events: Iterator[Event]) -> Iterator[list[Event]]:
-    while part := [event for event, _ in zip(events, range(CHUNK), strict=False)]:
+    while part := list(itertools.islice(events, CHUNK)):
         yield part
 
 
@@ -120,23 +122,33 @@ def prove(day: Day, index: Index) -> int:
     return day.send(day.account("anyone"), "models", "prove", batch, entry.place, vars(leaf), list(entry.path), header)
 
 
-def ask(book: modelbook.ModelBook, count: int, peers: int, draw: random.Random) -> dict[str, list[float]]:
+class Watch:
+    """Wall and processor milliseconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return 1e3 * (time.perf_counter() - self._wall), 1e3 * (time.process_time() - self._cpu)
+
+
+def ask(book: modelbook.ModelBook, count: int, peers: int, draw: random.Random) -> dict[str, list[tuple[float, float]]]:
     """Milliseconds of three questions about random models, each checked."""
-    times: dict[str, list[float]] = {name: [] for name in (FIND, LINEAGE, ASK)}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in (FIND, LINEAGE, ASK)}
     for _ in range(ASKED):
         number = draw.randrange(count // 2, count)
-        digest = state(number % peers, number // peers)
-        start = time.perf_counter()
+        digest, watch = state(number % peers, number // peers), Watch()
         model, entry = book.find(digest.hex())
         assert entry is not None and entry.holds
-        times[FIND].append(1e3 * (time.perf_counter() - start))
-        start = time.perf_counter()
+        times[FIND].append(watch.read())
+        watch = Watch()
         found = lineage(book.index, model, entry)
         assert found.is_whole and all(step.entry is not None and step.entry.holds for step in found.steps)
         assert len(found.steps) == number // peers + 1
-        times[LINEAGE].append(1e3 * (time.perf_counter() - start))
+        times[LINEAGE].append(watch.read())
+        watch = Watch()
         assert book.troubles(found) == []
-        times[ASK].append(1e3 * (time.perf_counter() - start))
+        times[ASK].append(watch.read())
     return times
 
 
@@ -180,12 +192,13 @@ def million(folder: Path, count: int, peers: int, gwei: float) -> int:
         print(f"\ngas of a model: {gas:.1f} (limit {MOST_GAS}); the contract's own record of one (`prove`): {proved:,}")
         print(f"index: {size / 2**20:.1f} MiB, with the ledger's records {with_truth / 2**20:.1f} MiB; lists: {lists / 2**20:.1f} MiB")
         print(f"proof of a model: {ROW} bytes of leaf and {32 * len(entry.path)} of path")
-        print(f"{'milliseconds of ' + str(ASKED) + ' random models':<40}{'median':>8}{'99 %':>8}{'most':>8}")
+        print(f"\n{'milliseconds of ' + str(ASKED) + ' random models':<43}{'wall: median':>14}{'99 %':>8}{'processor: median':>20}{'99 %':>8}")
         for name, each in times.items():
-            ordered = sorted(each)
-            print(f"{name:<40}{statistics.median(each):>8.1f}{ordered[int(0.99 * len(each))]:>8.1f}{ordered[-1]:>8.1f}")
+            wall, cpu = (sorted(one[which] for one in each) for which in (0, 1))
+            last = int(0.99 * len(each))
+            print(f"{name:<43}{statistics.median(wall):>14.1f}{wall[last]:>8.1f}{statistics.median(cpu):>20.1f}{cpu[last]:>8.1f}")
         million_day.table(spent, 6, 2, peers, gwei, gas)
-        slow = statistics.median(times[ASK]) > MOST_MS
+        slow = statistics.median(cpu for _, cpu in times[LINEAGE]) > MOST_MS
         return 1 if gas > MOST_GAS or slow else 0
     finally:
         day.close()
