@@ -117,7 +117,7 @@ def _remarks(peer: PeerResult) -> Iterator[str]:
 
 
 def curves(run: Run, summary: Summary) -> Path | None:
-    """Draw reward and held-out accuracy over rounds to `curves.png`; None where there is nothing to draw."""
+    """Draw reward (loss, where the recipe has rows) and held-out accuracy over rounds to `curves.png`; None where there is nothing to draw."""
     series = [(peer, metrics.read(folder / metrics.FILE)) for peer, folder in zip(summary.peers, run.peers, strict=False)]
     if not any(rows for _, rows in series):
         return None
@@ -127,15 +127,18 @@ def curves(run: Run, summary: Summary) -> Path | None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
+    rewarded = not any("rows" in row.get("trained", {}) for _, rows in series for row in rows)
     for peer, rows in series:
         name = plain(peer.name, 24)
-        points = [(row["round"], row["reward"]) for row in rows if row.get("reward") is not None]
+        points = [(row["round"], value) for row in rows if (value := row.get("reward") if rewarded else row["learn"]["loss"]) is not None]
         if points:
             left.plot(*zip(*points, strict=True), label=name)
         for task, measured in accuracies(peer.heldout, peer.rounds, rows).items():
             right.plot(*zip(*measured, strict=True), marker="o", markersize=3, label=f"{name} {plain(task, 20)}")
-    for axes, title in ((left, "reward of own answers"), (right, "held-out accuracy (greedy)")):
-        axes.set(title=title, xlabel="round", ylim=(-0.02, 1.02))
+    left.set(title="reward of own answers" if rewarded else "loss on the rows of the round, nats a token")
+    right.set(title="held-out accuracy (greedy)")
+    for axes in (left, right):
+        axes.set(xlabel="round", **({"ylim": (-0.02, 1.02)} if rewarded or axes is right else {}))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=6)
