@@ -134,7 +134,7 @@ def test_a_job_is_solved_verified_attested_and_settled(tmp_path):
 @pytest.mark.timeout(420)
 def test_a_solver_killed_half_way_goes_on_with_the_same_command(tmp_path):
     with terminals(tmp_path) as market:
-        market.post(3 * LEAST)
+        market.post(3 * LEAST, "proof.audit=25")  # as long as a start takes
         market.start("verify", *CLI, "verify", "--any", "--peers", "2", "--plain")
         market.start("solve", *CLI, "solve", "--any", "--plain")
         market.until(lambda: bool(market.events("Committed")), 200)
@@ -151,7 +151,7 @@ def test_where_a_solver_vanishes_another_carries_on_from_the_accepted_state(tmp_
         market.post(2 * LEAST, "proof.epoch=25", "proof.grace=13")
         market.start("verify", *CLI, "verify", "--any", "--peers", "2", "--plain")
         market.start("solve", *CLI, "solve", "--any", "--plain")
-        market.until(lambda: bool(market.accepted), 240)
+        market.until(lambda: "is held here" in market.said("verify"), 240)
         market.kill("solve")
         for run in (tmp_path / "runs").glob("solver-*"):  # that machine is gone, with everything on it
             run.rename(tmp_path / "gone")

@@ -123,6 +123,7 @@ class Verifying:
             return
         self.recorder.hold(self.recorder.store.put(data))
         self._held[wanted.part] = wanted
+        self.say(f"the accepted checkpoint of part {wanted.part} is held here: if its solver vanishes, another can go on from it")
         if before is not None:
             self.recorder.let_go(before.digest)
 
