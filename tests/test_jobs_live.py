@@ -155,7 +155,7 @@ def test_where_a_solver_vanishes_another_carries_on_from_the_accepted_state(tmp_
         market.kill("solve")
         for run in (tmp_path / "runs").glob("solver-*"):  # that machine is gone, with everything on it
             run.rename(tmp_path / "gone")
-        market.start("another", *CLI, "solve", "--any", "--plain")
+        market.start("another", *CLI, "solve", "--any", "--plain", "--identity", "another", "--unencrypted")
         settled(market, 2 * LEAST, solvers=2)
         assert "was taken back from a solver" in market.said("another") and "goes on from the last accepted state" in market.said("another")
 
