@@ -1,4 +1,4 @@
-"""A million trained models on the embedded chain: `python benchmarks/million.py` (some five minutes on one core).
+"""A million trained models on the embedded chain: `python benchmarks/million.py` (some four minutes on one core).
 
     --models 20000     fewer          --peers 10000 --gwei 0.02     what the day at the end is computed for
 
