@@ -89,13 +89,13 @@ def measure(name: str, rounds: int, cache: Path, overrides: list[str] | None = N
     import torch
 
     from swarm import recipe
-    from swarm.learn import trainer
+    from swarm.learn import one_step
     from swarm.seeds import STAGES
 
     torch.set_num_threads(1)
     rules, spent = recipe.load(name, overrides or []), Spent()
     every = every or rules.proof.stored_every
-    gradient_root, totals = trainer.gradient_root, defaultdict(float)
+    gradient_root, totals = one_step.gradient_root, defaultdict(float)
     with tempfile.TemporaryDirectory() as folder:
         nodes = {who: a_node(rules, peer, Path(folder) / who, cache) for who, peer in (("with", PEER), ("without", PEER), ("partner", PARTNER))}
         node, plain, partner = nodes.values()
@@ -107,7 +107,7 @@ def measure(name: str, rounds: int, cache: Path, overrides: list[str] | None = N
         counted = _timed(spent, gradient_root)
         for number in range(1, rounds + 1):
             for who, played in sorted(nodes.items(), reverse=number % 2 == 0):  # taking turns, so that what else the machine does falls on both
-                trainer.gradient_root = counted if played is node else lambda _: bytes(32)
+                one_step.gradient_root = counted if played is node else lambda _: bytes(32)
                 begun = time.process_time()
                 played.play_round()
                 totals[who] += time.process_time() - begun
@@ -116,7 +116,7 @@ def measure(name: str, rounds: int, cache: Path, overrides: list[str] | None = N
                     blob = giver.journal.blob(number, stage)
                     for taker in takers:
                         taker.pool.take(giver.me, giver.operator, "a peer", -1, stage, number, blob, time.time())
-        trainer.gradient_root = gradient_root
+        one_step.gradient_root = gradient_root
         if node.trainee.root != plain.trainee.root:
             raise RuntimeError("recording changed the training")
         state = sum(tensor.nbytes for tensor in node.trainee.tensors.values())

@@ -47,7 +47,8 @@ def test_a_step_is_what_a_few_lines_of_pytorch_do_whatever_the_microbatch(microb
     assert result.applied and result.tokens == sum(len(row.prompt) + len(row.completion) for row in rows)
     assert result.loss == pytest.approx(loss, rel=1e-5) and result.grad_norm == pytest.approx(norm, rel=1e-4)
     for (name, mine), theirs in zip(model.named_parameters(), other.parameters(), strict=True):
-        assert torch.allclose(mine, theirs, atol=2e-5), name  # where a gradient is nearly 0, Adam's first step magnifies its rounding
+        firm = theirs.grad.abs() > 1e-6  # where a gradient is nearly 0, Adam's first step magnifies its rounding
+        assert torch.allclose(mine[firm], theirs[firm], atol=2e-5) and torch.allclose(mine, theirs, atol=2e-2), name
 
 
 def test_the_same_step_gives_the_same_bits_and_goes_on_from_its_state():

@@ -118,7 +118,7 @@ def squatter(theatre: Theatre) -> Row:
     def act() -> None:
         play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
         theatre.stage.until(theatre.stage.now + theatre.terms.offer.patience + 1)
-        theatre.stage.send(play.submitter, "market", "expire", play.job, 0)
+        theatre.stage.pay(play.submitter, "market", "expire", play.job, 0)
 
     return Row("solver", "claims a part and does nothing", theatre.profits(["solver"], act)["solver"], "its bond is burned, the part is free again")
 
@@ -203,7 +203,7 @@ def cancelling(theatre: Theatre) -> Row:
 
     def act() -> None:
         play = Play(theatre.stage, theatre.terms, verifiers=CREW).open()
-        theatre.stage.send(play.submitter, "market", "cancel", play.job)
+        theatre.stage.pay(play.submitter, "market", "cancel", play.job)
         play.finish()
 
     each = theatre.profits(["submitter", "solver"], act)

@@ -102,7 +102,7 @@ class Play:
         self.submitter = stage.actor(submitter)
         self.verifiers = [stage.actor(f"verifier-{number}") for number in range(verifiers)]
         self.solvers = [stage.actor(name) for name in solvers]
-        self.swarm = stage.swarm(self.submitter, terms.rules)
+        self.swarm = stage.hire(self.submitter, terms.rules)
         self.job = self.swarm.id
         self.outcomes: list[Outcome] = []
         self.first_panel: list[Actor] = []  # of the first case
@@ -113,17 +113,17 @@ class Play:
         """Members join, the job is posted and seeded, its parts are claimed; then the first epoch begins in which everyone can be drawn."""
         stage, least = self.stage, self.swarm.terms.minStake
         for actor in self.verifiers:
-            stage.join(self.swarm, actor, least, random=True)
+            stage.enter(self.swarm, actor, least, random=True)
         for actor in self.solvers:
-            stage.join(self.swarm, actor, self.terms.offer.solverStake)
+            stage.enter(self.swarm, actor, self.terms.offer.solverStake)
         stage.post(self.submitter, self.swarm, self.terms.offer)
         for actor in self.verifiers[:2]:
-            stage.send(actor, "market", "seed", self.job, self.key(actor))
+            stage.pay(actor, "market", "seed", self.job, self.key(actor))
         stage.until(self.swarm.end(self.swarm.epoch_at(stage.now)) + 1)
-        stage.reveal(self.swarm, self.verifiers, self.swarm.epoch_at(stage.now) - 1)
+        stage.reveal(self.swarm, [actor.members[self.key(actor)] for actor in self.verifiers], self.swarm.epoch_at(stage.now) - 1)
         for part, actor in enumerate(self.solvers):
             if claim:
-                stage.send(actor, "market", "claim", self.job, part, self.key(actor))
+                stage.pay(actor, "market", "claim", self.job, part, self.key(actor))
         return self
 
     def key(self, actor: Actor) -> bytes:
@@ -132,7 +132,7 @@ class Play:
     def enlist(self, name: str, stake: int) -> Actor:
         """A member that only challenges: it is paused, so no panel draws it."""
         actor = self.stage.actor(name)
-        self.stage.send(actor, "vault", "pause", self.stage.join(self.swarm, actor, stake))
+        self.stage.pay(actor, "vault", "pause", self.stage.enter(self.swarm, actor, stake))
         return actor
 
     # ---- an epoch
@@ -149,7 +149,7 @@ class Play:
         plants = [self._plant(actor, work, number) for _, actor, work in at_work]
         stage.until(self.swarm.end(number) + 1)
         cases = [self._commit(actor, part, work, number, salt) for (part, actor, work), salt in zip(at_work, plants, strict=True)]
-        stage.reveal(self.swarm, self.verifiers, number)
+        stage.reveal(self.swarm, [actor.members[self.key(actor)] for actor in self.verifiers], number)
         for case in cases:
             case.drawn = self.swarm.drawn_steps(case.header.key, number, case.header.steps)
             hit = case.work.forged and case.work.hit
@@ -161,14 +161,14 @@ class Play:
         salt = os.urandom(32)
         if work.planted:
             hashed = self.chain.read("court", "plantHash", self.key(actor), number, 0, work.steps - 1, salt)
-            self.stage.send(actor, "court", "commitPlant", self.key(actor), hashed)
+            self.stage.pay(actor, "court", "commitPlant", self.key(actor), hashed)
         return salt
 
     def _commit(self, actor: Actor, part: int, work: Work, number: int, salt: bytes) -> Case:
         key = self.key(actor)
         first = self.chain.read("ledger", "memberOf", key).last
         root, last, data = (keys.keccak(key, number.to_bytes(4, "big"), kind) for kind in (b"root", b"last", b"data"))
-        self.stage.send(actor, "ledger", "commit", key, number, work.steps, work.steps, root, last, data)
+        self.stage.pay(actor, "ledger", "commit", key, number, work.steps, work.steps, root, last, data)
         actor.trained += work.steps - work.forged
         said = dict(key=key, epoch=number, steps=work.steps, units=work.steps, root=root, first=first, last=last, data=data)
         return Case(actor, part, work, SimpleNamespace(**said), [], (0, 0, NOBODY), salt)
@@ -184,7 +184,7 @@ class Play:
                     opening += self._vote(case, state, seats if state.level == 0 else ())
             if all(state.phase == Phase.REVEAL for _, state in waiting):
                 for actor, args in opening:
-                    self.stage.send(actor, "court", "revealVerdict", *args)
+                    self.stage.pay(actor, "court", "revealVerdict", *args)
                 opening = []
             for case, state in waiting:
                 if state.phase == Phase.CHALLENGE:
@@ -206,7 +206,7 @@ class Play:
             verdict, step, value = said(case) if said else case.found
             where = (case.header.key, case.header.epoch, state.level)
             hashed = self.chain.read("court", "verdictHash", actor.address, *where, verdict, step, value, salt)
-            self.stage.send(actor, "court", "commitVerdict", key, *where, hashed)
+            self.stage.pay(actor, "court", "commitVerdict", key, *where, hashed)
             opening.append((actor, (key, vars(case.header), state.level, verdict, step, value, salt)))
         return opening
 
@@ -214,7 +214,7 @@ class Play:
         """What is due between a verdict and the case's end: an opened plant, a challenge."""
         if case.work.planted and not case.opened and state.level == 0:
             case.opened = True
-            self.stage.send(case.solver, "court", "openPlant", vars(case.header), 0, case.work.steps - 1, case.plant_salt)
+            self.stage.pay(case.solver, "court", "openPlant", vars(case.header), 0, case.work.steps - 1, case.plant_salt)
         if challengers and state.level == 0 and not state.challenged and state.outcome != Outcome.OPEN:
             first, *others = map(self.stage.actor, challengers)
             self.challenge(case, first)
@@ -226,53 +226,53 @@ class Play:
         """Dispute the first verdict, by commit and reveal."""
         key, salt = self.key(actor), os.urandom(32)
         hashed = self.chain.read("court", "challengeHash", case.header.key, case.header.epoch, 0, key, salt)
-        self.stage.send(actor, "court", "commitChallenge", key, hashed)
+        self.stage.pay(actor, "court", "commitChallenge", key, hashed)
         self.stage.until(self.stage.now + 2)
-        self.stage.send(actor, "court", "challenge", vars(case.header), key, salt)
+        self.stage.pay(actor, "court", "challenge", vars(case.header), key, salt)
 
     def _close(self, case: Case) -> None:
         """Carry a case out, and take or pay what follows."""
         key, number = case.header.key, case.header.epoch
         outcome = Outcome(self.swarm.case(key, number).outcome)
         self.outcomes.append(outcome)
-        self.stage.send(case.solver, "court", "finalize", vars(case.header))
+        self.stage.pay(case.solver, "court", "finalize", vars(case.header))
         if not self.chain.read("ledger", "isSettled", key, number):
-            self.stage.send(case.solver, "ledger", "settle", vars(case.header))
+            self.stage.pay(case.solver, "ledger", "settle", vars(case.header))
         held = self.chain.read("market", "partOf", self.job, case.part).key == key
         if outcome == Outcome.CLEAN and held:
-            self.stage.send(case.solver, "market", "accept", self.job, case.part, vars(case.header), NOBODY)
+            self.stage.pay(case.solver, "market", "accept", self.job, case.part, vars(case.header), NOBODY)
         elif outcome == Outcome.PLANTED and case.seen and held:
             with contextlib.suppress(ChainRefused):  # not so many planted steps are paid
-                self.stage.send(case.solver, "market", "payPlant", self.job, case.part, vars(case.header))
-            self.stage.send(case.solver, "ledger", "adoptRoot", key, self.chain.read("market", "partOf", self.job, case.part).root)
+                self.stage.pay(case.solver, "market", "payPlant", self.job, case.part, vars(case.header))
+            self.stage.pay(case.solver, "ledger", "adoptRoot", key, self.chain.read("market", "partOf", self.job, case.part).root)
 
     # ---- the end
 
     def deliver(self, part: int, attest: bool = True) -> None:
         solver, model = self.solvers[part], keys.keccak(self.job, bytes([part]))
-        self.stage.send(solver, "delivery", "deliver", self.job, part, model)
+        self.stage.pay(solver, "delivery", "deliver", self.job, part, model)
         for actor in self.verifiers[:2] if attest else ():
-            self.stage.send(actor, "delivery", "attest", self.job, part, self.key(actor), model)
+            self.stage.pay(actor, "delivery", "attest", self.job, part, self.key(actor), model)
 
     def finish(self) -> None:
         """Wait for the job's end, settle it, and let everyone take what is due."""
         self.stage.until(self.chain.read("market", "jobOf", self.job).ends + 1)
-        self.stage.send(self.submitter, "market", "settle", self.job)
+        self.stage.pay(self.submitter, "market", "settle", self.job)
 
     def evaluate(self, part: int, score: int) -> None:
         """The submitter opens the evaluation, and the seeders find `score` (1/10000)."""
         stage = self.stage
         stage.until(stage.now + self.terms.offer.openWindow + 1)  # for attestations
-        stage.send(self.submitter, "delivery", "openEvaluation", self.job, EVALUATION, SALT)
+        stage.pay(self.submitter, "delivery", "openEvaluation", self.job, EVALUATION, SALT)
         window = self.terms.offer.openWindow
         stage.until(stage.now + 2)
         for actor in self.verifiers[:2]:
             where = (actor.address, bytes.fromhex(self.chain.address("delivery")[2:]), self.job, part.to_bytes(1, "big"))
             words = [word.rjust(32, b"\0") for word in (*where, score.to_bytes(4, "big"), SALT)]
-            stage.send(actor, "delivery", "commitScore", self.job, part, self.key(actor), keys.keccak(*words))
+            stage.pay(actor, "delivery", "commitScore", self.job, part, self.key(actor), keys.keccak(*words))
         stage.until(self.chain.read("delivery", "openedAt", self.job) + window + 1)
         for actor in self.verifiers[:2]:
-            stage.send(actor, "delivery", "revealScore", self.job, part, self.key(actor), score, SALT)
+            stage.pay(actor, "delivery", "revealScore", self.job, part, self.key(actor), score, SALT)
 
     def is_complete(self, part: int) -> bool:
         done, offer = self.chain.read("market", "partOf", self.job, part).steps, self.terms.offer

@@ -1,7 +1,8 @@
 """The chain the deviations are played on: an anvil of its own with the real contracts, its clock moved by hand, and everyone's purse.
 
 Who plays is scripted: an actor knows which steps are forged and what a replay would find, because it is told. All money moves through the
-contracts. What an actor trains, replays and spends on gas is counted beside it and taken off at the end, at the prices of `Prices`.
+contracts. What an actor trains, replays and spends on gas is counted beside it and taken off at the end, at the prices of `Prices` (the gas
+of the swarm's randomness aside, which every verifier pays, honest or not).
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.audit_chain import Member, Town
 from swarm import enrolment, keys, keystore
-from swarm.chain import deploy
-from swarm.chain.anvil import Anvil
-from swarm.chain.client import Chain, Swarm
+from swarm.chain.client import Swarm
 from swarm.chain.values import WEI
 from swarm.jobs.offer import Offer
 from swarm.proof.onion import Onion
@@ -49,8 +49,7 @@ class Actor:
     trained: int = 0
     replayed: int = 0
     gas: int = 0
-    keys: list[bytes] = field(default_factory=list)  # its members, in every swarm
-    onions: dict[bytes, Onion] = field(default_factory=dict)
+    members: dict[bytes, Member] = field(default_factory=dict)  # by key, in every swarm
 
     @property
     def address(self) -> bytes:
@@ -60,31 +59,13 @@ class Actor:
         return self.trained * prices.step + self.replayed * prices.replay + self.gas * prices.gas
 
 
-class Stage:
+class Stage(Town):
     """Chain, clock and actors."""
 
     def __init__(self, folder: Path, seed: int):
-        self.folder, self.seed = folder, seed
-        self.anvil = Anvil(folder / "chain")
-        self.anvil.start()
-        self.rpc = self.anvil.rpc
-        self.rpc.call("evm_setAutomine", True)
-        self.chain = Chain(deploy.deploy(self.rpc, self.anvil.purse, first=0, embedded=True))
+        super().__init__(folder, seed)
         self.actors: dict[str, Actor] = {}
         self._swarms = 0
-
-    def close(self) -> None:
-        self.anvil.stop()
-
-    @property
-    def now(self) -> int:
-        return self.chain.head().time
-
-    def until(self, time: int) -> None:
-        """Let the chain's time pass."""
-        if (wait := time - self.now) > 0:
-            self.rpc.call("evm_increaseTime", hex(wait))
-        self.rpc.call("anvil_mine", hex(1))
 
     def actor(self, name: str) -> Actor:
         """An actor by name, with gas and a full pocket at its first entrance."""
@@ -98,7 +79,7 @@ class Stage:
             self.actors[name] = made
         return self.actors[name]
 
-    def send(self, actor: Actor, role: str, function: str, *args: Any) -> None:
+    def pay(self, actor: Actor, role: str, function: str, *args: Any) -> None:
         """A transaction; its gas is the actor's."""
         receipt = self.chain.send(actor.secret, role, function, *args)
         actor.gas += int(receipt["gasUsed"], 16)
@@ -106,45 +87,35 @@ class Stage:
     def purse(self, actor: Actor) -> float:
         """All credits of an actor: in hand, staked or unbonding, and due to it in vault and market."""
         token, read = self.chain.link.contracts.credit, self.chain.read
-        stakes = [read("vault", "stakeOf", key) for key in actor.keys]
+        stakes = [read("vault", "stakeOf", key) for key in actor.members]
         wei = read("credit", "balanceOf", keys.checksum(actor.address)) + sum(one.active + one.unbonding for one in stakes)
         return (wei + read("vault", "claimable", token, actor.address) + read("market", "due", token, actor.address)) / WEI
 
-    def swarm(self, submitter: Actor, rules: Recipe) -> Swarm:
+    def hire(self, submitter: Actor, rules: Recipe) -> Swarm:
         """A job's swarm under the recipe's terms."""
         self._swarms += 1
         places, swarm = self.chain.link.contracts, derive("benchmarks/deviations swarm", self.seed, self._swarms)
         wanted = enrolment.terms(rules.proof, places.credit, places.beacon, faucet=False)
-        self.send(submitter, "registry", "createSwarm", swarm, rules.hash, BASE, wanted, b"")
+        self.pay(submitter, "registry", "createSwarm", swarm, rules.hash, BASE, wanted, b"")
         return Swarm(self.chain, swarm)
 
-    def join(self, swarm: Swarm, actor: Actor, stake: int, random: bool = False) -> bytes:
+    def enter(self, swarm: Swarm, actor: Actor, stake: int, random: bool = False) -> bytes:
         """Register, enter and stake; returns the member's key. `random`: it takes part in the swarm's randomness."""
         key = swarm.key(actor.address, actor.peer)
-        self.send(actor, "registry", "register", swarm.id, actor.peer, actor.address)
-        self.send(actor, "ledger", "enter", swarm.id, actor.address, actor.peer)
+        self.pay(actor, "registry", "register", swarm.id, actor.peer, actor.address)
+        self.pay(actor, "ledger", "enter", swarm.id, actor.address, actor.peer)
+        onion = None
         if random:
             file = self.folder / f"{key.hex()}.key"
             keystore.write_private(file, derive("benchmarks/deviations onion", self.seed, key))
-            actor.onions[key] = Onion(file, length=LINKS)
-            self.send(actor, "beacon", "setTip", key, actor.onions[key].tip)
-        self.send(actor, "vault", "stake", key, stake, CLASS)
-        actor.keys.append(key)
+            onion = Onion(file, length=LINKS)
+            self.pay(actor, "beacon", "setTip", key, onion.tip)
+        self.pay(actor, "vault", "stake", key, stake, CLASS)
+        actor.members[key] = Member(actor.secret, actor.peer, key, onion)
         return key
 
-    def reveal(self, swarm: Swarm, members: list[Actor], epoch: int) -> None:
-        """The randomness after the commitments of `epoch`."""
-        close = swarm.end(epoch) + swarm.terms.grace
-        self.until(close + 1)
-        for actor in members:
-            key = swarm.key(actor.address, actor.peer)
-            held = self.chain.read("beacon", "chainOf", key)
-            shown = held.next if held.next != bytes(32) and vars(held)["from"] <= epoch else held.current
-            self.send(actor, "beacon", "reveal", key, epoch + 1, actor.onions[key].below(shown))
-        self.until(close + swarm.terms.beacon)
-
     def post(self, submitter: Actor, swarm: Swarm, offer: Offer) -> None:
-        self.send(submitter, "market", "post", swarm.id, offer.at(self.now), b"")
+        self.pay(submitter, "market", "post", swarm.id, offer.at(self.now), b"")
 
 
 @contextmanager
