@@ -7,6 +7,7 @@ not real here: it fetches and replays nothing and gives the verdict that honest 
 
 import random
 import shutil
+import time
 from collections import Counter
 
 import pytest
@@ -131,6 +132,7 @@ def test_fifty_kills_double_no_commitment_and_cost_no_honest_peer_anything(tmp_p
         world.anvil.rpc.call("evm_setIntervalMining", 0)
         end = swarm.end(EPOCHS) + 400
         while (now := world.chain.head().time) < end:
+            began = time.monotonic()
             if now < swarm.end(EPOCHS) - 60:
                 for peer in peers:
                     peer.learn()
@@ -145,7 +147,7 @@ def test_fifty_kills_double_no_commitment_and_cost_no_honest_peer_anything(tmp_p
                     peer.start()
                     peer.duties.turn()
                 armed["left"] = None
-            world.skip(5)
+            world.skip(max(1, round(5 - (time.monotonic() - began))))  # a busy machine's turns are long, and the chain's time goes on in them
         deaths = sum(peer.deaths for peer in peers)
         assert deaths >= KILLS, f"only {deaths} kills hit anything"
 
