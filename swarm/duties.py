@@ -25,7 +25,7 @@ from swarm.chain.client import Chain, Swarm
 from swarm.chain.history import History
 from swarm.chain.logs import Event, Scanner
 from swarm.chain.outbox import Goal, Intent, Outbox
-from swarm.chain.values import Outcome, Phase, Verdict
+from swarm.chain.values import Outcome, Phase, Verdict, header_of
 from swarm.commitments import LATE_S, Commitments
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import ChainError
@@ -211,7 +211,7 @@ class Duties:
             self._blobs[place] = (values["steps"], values["data"])
             if place not in self._settled:
                 operator, peer = self._members[values["key"]]
-                header = SimpleNamespace(**{field: values[field] for field in ("key", "epoch", "steps", "units", "root", "first", "last", "data")})
+                header = header_of(values)
                 self._cases.setdefault(place, _Case(header, peer, operator))
 
     def _come_back(self, now: int) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from swarm import admission, recipe, supply
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.logs import Scanner
+from swarm.chain.values import header_of
 from swarm.enrolment import schedule_of
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import InputError, Refused, ResourceError
@@ -58,8 +59,7 @@ def find(swarm: Swarm, peer: str, epoch: int) -> Target:
         if event.name == "Entered" and values["swarm"] == swarm.id:
             members[values["key"]] = (values["operator"], values["peer"])
         elif event.name == "Committed" and values["key"] in members:
-            fields = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
-            found.append(Target(SimpleNamespace(**{name: values[name] for name in fields}), *members[values["key"]], values["late"]))
+            found.append(Target(header_of(values), *members[values["key"]], values["late"]))
     mine = [one for one in found if peer in (one.name, base58_of(one.peer), checksum(one.operator), "0x" + one.operator.hex())]
     if not mine:
         known = ", ".join(sorted({one.name for one in found})) or "nobody yet"

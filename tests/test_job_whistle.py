@@ -9,6 +9,7 @@ from chains import CLASS, running
 
 from swarm import keys
 from swarm.chain.values import WEI, Outcome, Phase, Verdict
+from swarm.errors import ChainError
 from swarm.identity import Identity
 from swarm.jobs.whistle import FAULT, OK, Whistle, disagrees
 
@@ -40,7 +41,11 @@ def whistle(world, swarm, folder, said):
     return made
 
 
-def test_what_the_auditors_passed_and_a_replay_does_not_is_challenged_once(passed, tmp_path):
+def no_block(block):
+    raise ChainError("no block came", "")
+
+
+def test_what_the_auditors_passed_and_a_replay_does_not_is_challenged_once(passed, tmp_path, monkeypatch):
     world, swarm, header = passed
     said, replays = [], []
 
@@ -63,6 +68,10 @@ def test_what_the_auditors_passed_and_a_replay_does_not_is_challenged_once(passe
     right.look(target, replay, 1.0, silent=True)
     assert "not sent (--dry-run)" in said[-1] and not swarm.case(header.key, 0).challenged
     right.challenged.clear()
+    with monkeypatch.context() as patch, pytest.raises(ChainError, match="no block came"):
+        patch.setattr(right.challenger, "_pass", no_block)
+        right.look(target, replay, 1.0)
+    assert not swarm.case(header.key, 0).challenged, "promised, and not opened yet: that would cost the bond"
     right.see_through(target, replay, 1.0)
     case = swarm.case(header.key, 0)
     assert case.challenged and case.phase == Phase.CHALLENGE and "WRONG in step 3" in " ".join(said)

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 from proofs import a_recorded_node, parts
 
 from swarm.beat import Beat
-from swarm.chain.values import JobPhase, Outcome
-from swarm.jobs.line import HEADER
+from swarm.chain.values import HEADER, JobPhase, Outcome
 from swarm.jobs.solve import Solving
 from swarm.proof.schedule import Schedule
 

@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from swarm import disk, keys
 from swarm.chain.abi import Event, raw
 from swarm.chain.client import Chain
+from swarm.chain.values import HEADER
 from swarm.errors import StateError
 
 MAX_SEEN = 20_000
 LOOKS = 4  # older commitments that one check looks up, beside the newest
-COMMITTED = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
 
 
 class Seen(BaseModel):
@@ -126,7 +126,7 @@ class History:
 
 def header_hash(values: dict[str, Any]) -> bytes:
     """keccak256(abi.encode(header)) of a commitment's fields: all of them are one word."""
-    words = (values[name] for name in COMMITTED)
+    words = (values[name] for name in HEADER)
     return keys.keccak(b"".join(word if isinstance(word, bytes) else word.to_bytes(32, "big") for word in words))
 
 

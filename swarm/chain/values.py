@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import SimpleNamespace
+from typing import Any
 
 WEI = 10**18
+HEADER = ("key", "epoch", "steps", "units", "root", "first", "last", "data")  # of IParticipationLedger.Header
 
 
 class Verdict(IntEnum):
@@ -38,3 +42,8 @@ def amount(wei: int) -> str:
     whole, part = divmod(abs(wei), WEI)
     text = f"{whole}.{part:018d}".rstrip("0").rstrip(".")
     return f"-{text}" if wei < 0 else text
+
+
+def header_of(values: Mapping[str, Any]) -> SimpleNamespace:
+    """The header of a commitment out of its event `Committed`."""
+    return SimpleNamespace(**{name: values[name] for name in HEADER})

@@ -13,8 +13,6 @@ from types import SimpleNamespace
 
 from swarm.chain.values import Outcome
 
-HEADER = ("key", "epoch", "steps", "units", "root", "first", "last", "data")  # of IParticipationLedger.Header
-
 
 @dataclass(frozen=True)
 class Made:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.logs import Event, Scanner
 from swarm.chain.outbox import Goal, Intent
-from swarm.chain.values import JobPhase, Outcome, amount
+from swarm.chain.values import JobPhase, Outcome, amount, header_of
 from swarm.jobs import checkpoints
 from swarm.jobs.delivery import MODEL
-from swarm.jobs.line import HEADER, Line, Made, line
+from swarm.jobs.line import Line, Made, line
 from swarm.learn import state
 from swarm.proof.desk import Opening
 
@@ -241,7 +241,7 @@ class Solving:
     def _take(self, event: Event) -> None:
         said = event.values
         if event.name == "Committed" and said["key"] == self.key:
-            self._made[said["epoch"]] = Made(SimpleNamespace(**{field: said[field] for field in HEADER}), said["late"])
+            self._made[said["epoch"]] = Made(header_of(said), said["late"])
         elif said.get("job") != self.swarm.id:
             return
         elif event.name == "Claimed" and said["key"] == self.key:

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from swarm import keys
 from swarm.chain import check
 from swarm.chain.logs import Scanner
-from swarm.chain.values import Outcome, Phase, amount
+from swarm.chain.values import Outcome, Phase, amount, header_of
 from swarm.challenger import Challenger
 from swarm.enrolment import Enrolment, session_key
 from swarm.errors import ChainError, ChainRefused
@@ -30,7 +30,6 @@ from swarm.stake import adding
 
 LOOK_S = 1.0
 OK, FAULT = "ok", "fault"
-HEADER = ("key", "epoch", "steps", "units", "root", "first", "last", "data")
 
 Say = Callable[[str], None]
 Replay = Callable[[Target, list[int] | None, float], Audit]
@@ -105,8 +104,18 @@ class Whistle:
         case = self.swarm.case(*place)
         if self.is_due(target, case):
             self.challenged.add((*place, case.level))
-            sent = "not sent (--dry-run)" if silent else self.challenger.challenge(target.header, case.level)
+            sent = "not sent (--dry-run)" if silent else self._challenge(target, case.level)
             self.say(f"epoch {target.header.epoch} of {target.name} is challenged: transaction {sent}")
+
+    def _challenge(self, target: Target, level: int) -> str:
+        """Send it. What the contract refuses is not tried again; where the chain did not answer, the next look goes on."""
+        try:
+            return self.challenger.challenge(target.header, level)
+        except ChainRefused:
+            raise
+        except ChainError:
+            self.challenged.discard((target.header.key, target.header.epoch, level))
+            raise
 
     def is_due(self, target: Target, case: SimpleNamespace) -> bool:
         """Whether the case can be challenged now, stands against the own replay, and nobody has challenged it."""
@@ -130,7 +139,7 @@ class Whistle:
             if event.name == "Entered" and said["swarm"] == self.swarm.id:
                 self._members[said["key"]] = (said["operator"], said["peer"])
             elif event.name == "Committed" and said["key"] in self._members and not said["late"]:
-                header = SimpleNamespace(**{name: said[name] for name in HEADER})
+                header = header_of(said)
                 before = [each for each in self._before.get(header.key, ()) if each.epoch >= header.epoch - OLDEST_SEED]
                 self._before[header.key] = [*before, header]
                 earlier = tuple((each.steps, each.data) for each in before)
