@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ class Submission:
                 return cls(run, Posting.read(run.folder))
         return None
 
-    @property
+    @cached_property
     def recipe(self) -> Recipe:
         return self.run.recipe()
 
