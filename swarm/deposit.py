@@ -11,7 +11,8 @@ from swarm.calls import Call
 from swarm.chain.client import Chain
 from swarm.chain.values import amount
 from swarm.errors import ChainRefused
-from swarm.stake import Account, Holding, Plan, date, span, supplying
+from swarm.stake import Account, Holding, Plan, supplying
+from swarm.times import date, span
 
 
 class Deposit(Account):

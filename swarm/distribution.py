@@ -20,7 +20,8 @@ from swarm.chain.values import amount
 from swarm.errors import ChainRefused, InputError
 from swarm.pioneer import Program
 from swarm.snapshot import Snapshot
-from swarm.stake import date, wei_of
+from swarm.stake import wei_of
+from swarm.times import date, span
 
 DAY_S = 86_400
 MAX_DECIMALS = 18
@@ -141,7 +142,7 @@ def reclaiming(chain: Chain, found: Distribution, sender: bytes) -> Calls:
     if not found.terms.left:
         raise ChainRefused("nothing is left of this distribution", "nothing to do", "NothingToPay")
     if (left := found.terms.closes - chain.head().time) >= 0:
-        raise ChainRefused(f"claims are paid until {date(found.terms.closes)}", f"run the same command in {stake.span(left + 1)}", "StillClaimable")
+        raise ChainRefused(f"claims are paid until {date(found.terms.closes)}", f"run the same command in {span(left + 1)}", "StillClaimable")
     what = f"pay {found.token.text(found.terms.left)} back to the funder {keys.checksum(found.terms.funder)}"
     return Calls(chain, sender, [Call("distributor", "reclaim", (found.id,), what)])
 

@@ -7,7 +7,6 @@ what would be refused is a sentence about the money and costs nothing. Used by `
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from swarm.chain.logs import Scanner
 from swarm.chain.values import WEI, amount
 from swarm.errors import ChainRefused, IdentityError, InputError
 from swarm.names import name_of
+from swarm.times import date, span
 
 
 @dataclass(frozen=True)
@@ -219,17 +219,6 @@ def wei_of(text: str) -> int:
     if not wei:
         raise InputError(f"{text!r} is not an amount of credits", "a number above 0 with at most 18 decimals, such as 250 or 0.5")
     return wei
-
-
-def date(moment: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
-
-
-def span(seconds: int) -> str:
-    """`2 d 3 h`, `59 min` or `12 s`."""
-    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3600, seconds % 3600 // 60
-    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
-    return " ".join(parts[:2]) or f"{seconds} s"
 
 
 def _then(account: Account) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgpack
 import pytest
 
-from swarm import recipe
+from swarm import recipe, times
 from swarm.chain.values import WEI
-from swarm.cli import submission
 from swarm.errors import InputError, RecipeError, Refused
 from swarm.jobs import brief, files, submit
 from swarm.jobs import offer as offers
@@ -82,9 +81,10 @@ def test_jobs_that_cannot_be_met_are_refused_with_the_reason():
         with pytest.raises(InputError, match=words):
             Wish(WEI, 60, **wish)
     for text in ("", "30", "0m", "-1m", "99999d", "1.5h", "9" * 30 + "s"):
-        with pytest.raises(InputError, match="is not a time from now"):
-            submission.seconds(text)
-    assert submission.seconds("2h") == 7200
+        with pytest.raises(InputError, match="--deadline .* is not a length of time"):
+            times.seconds(text, "--deadline")
+    assert times.seconds("2h", "--deadline") == 7200
+    assert [times.span(each) for each in (0, 250, 3540, 183_600)] == ["0 s", "4 min 10 s", "59 min", "2 d 3 h"]
 
 
 def test_a_budget_under_the_floor_is_named_in_a_way_that_then_works():

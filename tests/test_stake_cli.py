@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from chains import CLASS, Member, commitment, elsewhere, running
 
-from swarm import calls, cli, errors, identity, keys, recipe, runs, stake
+from swarm import calls, cli, errors, identity, keys, recipe, runs, times
 from swarm.chain import link
 from swarm.chain.client import Swarm
 from swarm.chain.values import WEI, amount
@@ -129,9 +129,9 @@ def test_money_goes_in_and_comes_back_to_the_wei(world, mine, capsys):
     released = mine.swarm.stake(key).releaseAt
     assert found["releases_at"] == released and 0 < released - found["chain_time"] <= UNBONDING
     code, err = refused(capsys, "withdraw")
-    assert code == 2 and f"still locked until {stake.date(released)}" in err and "run the same command in " in err
+    assert code == 2 and f"still locked until {times.date(released)}" in err and "run the same command in " in err
     code, out, _ = command(capsys, "unbond", "all", "--dry-run")
-    assert code == 0 and f"locked until about {stake.date(world.chain.head().time + UNBONDING)[:15]}" in out, "the date moves, and it was not said"
+    assert code == 0 and f"locked until about {times.date(world.chain.head().time + UNBONDING)[:15]}" in out, "the date moves, and it was not said"
     assert mine.swarm.stake(key).active == 200 * WEI
 
     world.skip(UNBONDING)

@@ -18,7 +18,7 @@ from swarm.cli.pioneer import Sender, Which, finish, place_of
 from swarm.cli.snapshot import FOLDER
 from swarm.cli.stake import DryRun, Name, Where
 from swarm.distribution import Distribution
-from swarm.stake import date
+from swarm.times import date
 
 app = typer.Typer(help="Tokens for what a frozen snapshot shows: fund one, see them, take back what nobody claimed.", rich_markup_mode="markdown")
 

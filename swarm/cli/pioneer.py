@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as codec
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from swarm import identity as identities
-from swarm import keys, keystore, pioneer, runs, stake
+from swarm import keys, keystore, pioneer, runs, stake, times
 from swarm.calls import Call, Calls
 from swarm.chain.book import Book
 from swarm.chain.client import Chain
@@ -34,7 +33,6 @@ Whose = Annotated[str, typer.Option("--operator", help="Whose: a 0x address. Els
 Whom = Annotated[str, typer.Argument(metavar="OPERATOR", help="The operator's 0x address.")]
 TextFile = Annotated[Path | None, typer.Option("--text", help="File with the reasons; its digest goes on the chain, it stays with you.")]
 Sender = Annotated[str, typer.Option("--identity", envvar="SWARM_IDENTITY", help="Whose operator key sends and pays; else `default`.")]
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True)
@@ -120,13 +118,13 @@ def start(
     place = place_of("", identity, passphrase_file, ask_passphrase, run_dir, invite, rpc, contracts)
     bars = [pioneer.bar(each) for each in tier]
     spoken = pioneer.address(council) if council else bytes(20)
-    times = {"delay": seconds(delay, "--delay"), "answer": seconds(answer, "--answer")} if council else {"delay": 0, "answer": 0}
+    waits = {"delay": times.seconds(delay, "--delay"), "answer": times.seconds(answer, "--answer")} if council else {"delay": 0, "answer": 0}
     with place.where.opened() as (chain, swarm, _):
         if swarm is None:
             raise InputError("which swarm is the program for?", "name it by --run-dir or --invite")
         sender, folder = place.sender()
         word = keys.keccak(salt.encode())
-        plan = pioneer.start(chain, sender, word, {"swarm": swarm, "council": spoken, **times}, bars, _text(text, dry_run))
+        plan = pioneer.start(chain, sender, word, {"swarm": swarm, "council": spoken, **waits}, bars, _text(text, dry_run))
         made = chain.read("pioneer", "programOf", sender, word).hex()
         finish(plan, lambda: place.secret(sender, folder), dry_run, json, program=made)
 
@@ -266,7 +264,7 @@ def appeal(
         who, folder = place.owner(chain, chosen.swarm)
         if not chosen.has_council:
             raise InputError("this program has no council: its contract decides, and `swarm pioneer admit` asks it again", "it can be asked any time")
-        note = f"the council has {stake.span(chosen.answer)} to answer; after that `swarm pioneer settle` grants the appeal"
+        note = f"the council has {times.span(chosen.answer)} to answer; after that `swarm pioneer settle` grants the appeal"
         calls = [Call("pioneer", "appeal", (chosen.id, _text(text, dry_run)), f"appeal to the council {keys.checksum(chosen.council)}")]
         finish(Calls(chain, who, calls, note), lambda: place.secret(who, folder), dry_run, json, program=chosen.id.hex())
 
@@ -322,13 +320,6 @@ def settle(
         sender, folder = place.sender() if operator and identity else place.owner(chain, chosen.swarm)
         plan = pioneer.settlement(chain, chosen, pioneer.address(operator) if operator else sender, sender)
         finish(plan, lambda: place.secret(sender, folder), dry_run, json, program=chosen.id.hex())
-
-
-def seconds(text: str, flag: str) -> int:
-    """A length of time: 90s, 30m, 12h, 2d. Raises InputError."""
-    if (match := re.fullmatch(r"(\d{1,6})([smhd])", text)) is None:
-        raise InputError(f"{flag} {text!r} is not a length of time", "a number with s, m, h or d, such as 12h")
-    return int(match[1]) * UNITS[match[2]]
 
 
 def _text(file: Path | None, dry_run: bool) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as codec
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarm import addresses, launch, recipe, stake
+from swarm import addresses, launch, recipe, stake, times
 from swarm.chain.values import amount
 from swarm.cli import job as j
 from swarm.cli import options as o
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from swarm.jobs.submit import Posting, Submission
     from swarm.recipe import Recipe
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-LONGEST_S = 365 * 86_400
 
 Recipes = Annotated[list[str], typer.Argument(help="A recipe's name or file, and settings such as learn.lr=1e-5.")]
 Budget = Annotated[str, typer.Option("--budget", help="Credits for everything: solvers, verifiers, the rest comes back.")]
@@ -138,7 +135,7 @@ def submit(
     source, overrides = o.source(recipe_and_settings)
     chosen = recipe.load(source, overrides)
     digest, salt = _committed(evaluation)
-    wish = Wish(stake.wei_of(budget), seconds(deadline), steps, solvers, split, segments, stake_multiple, target, digest)
+    wish = Wish(stake.wei_of(budget), times.seconds(deadline, "--deadline"), steps, solvers, split, segments, stake_multiple, target, digest)
     choice = o.the_chain(rpc, contracts, "", i_accept_unaudited)
     say = j.teller(json) if json else typer.echo
     with place.opened(choice, say) as chain:
@@ -222,15 +219,6 @@ def drafted(chosen: Recipe, wish: Wish, folder: Path, chain: Chain, salt: bytes,
     offers.check(offer, fitted, guess, guidance, wish.budget)
     gas = sum(guides.POST_GAS.values()) * int(chain.rpc.call("eth_gasPrice"), 16)
     return Draft(fitted, told, guess, offer, guidance, offer.costs(fitted, gas), found, folder, salt, evaluation)
-
-
-def seconds(text: str) -> int:
-    """Seconds of `90s`, `30m`, `2h` or `1d`. Raises InputError."""
-    match = re.fullmatch(r"(\d{1,9})([smhd])", text.strip())
-    found = int(match[1]) * UNITS[match[2]] if match else 0
-    if not 0 < found <= LONGEST_S:
-        raise InputError(f"--deadline {text!r} is not a time from now", "a whole number and s, m, h or d, a year at most: 30m")
-    return found
 
 
 def _committed(evaluation: Path | None) -> tuple[bytes, bytes]:

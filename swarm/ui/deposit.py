@@ -8,7 +8,7 @@ from typing import Any
 from swarm import keys
 from swarm.chain.values import amount
 from swarm.deposit import Deposit
-from swarm.stake import date, span
+from swarm.times import date, span
 
 
 def value(account: Deposit, folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from swarm.jobs.earning import Chance
 from swarm.jobs.guidance import Costs, Guidance, Work, short
 from swarm.jobs.watch import Names
 from swarm.keys import checksum
+from swarm.times import span
 
 SEEN = "Solvers and verifiers will see everything: the recipe, the data and code it names, every text the model writes, and the finished model."
 GAP = "  "
@@ -33,7 +34,7 @@ def listed(jobs: list[dict[str, Any]], now: int) -> list[str]:
             f"{job['accepted_steps']} of {job['steps']}",
             f"{job['claimed']} of {job['parts']}",
             f"{min(job['seeders'], 2)} of 2",
-            span(job["deadline"] - now),
+            left(job["deadline"] - now),
         )
         for job in jobs
     ]
@@ -106,10 +107,10 @@ def due(job: Job, now: int) -> list[str]:
     """The next deadlines of a job, in words."""
     found, state = [], job.state
     if job.phase in (JobPhase.SEEDING, JobPhase.WORKING) and now < state.deadline:
-        found.append(f"epochs count that end within {span(state.deadline - now)}")
+        found.append(f"epochs count that end within {left(state.deadline - now)}")
     if job.phase == JobPhase.WORKING:
         found += [
-            f"part {number} can be taken from its solver in {span(part.moved + job.offer.patience - now)} if it does not move"
+            f"part {number} can be taken from its solver in {left(part.moved + job.offer.patience - now)} if it does not move"
             for number, part in enumerate(job.parts)
             if part.key != bytes(32) and not job.is_complete(part)
         ]
@@ -118,18 +119,10 @@ def due(job: Job, now: int) -> list[str]:
     if job.phase == JobPhase.OVER:
         found.append("anyone can settle it now: `swarm job show ID --serve` does, or its solver")
     elif job.phase != JobPhase.SETTLED:
-        found.append(f"it can be settled in {span(state.ends - now)} at the latest, {time.strftime('%H:%M:%S UTC', time.gmtime(state.ends))}")
+        found.append(f"it can be settled in {left(state.ends - now)} at the latest, {time.strftime('%H:%M:%S UTC', time.gmtime(state.ends))}")
     return found
 
 
-def span(seconds: int) -> str:
-    """`2 d 3 h`, `3 h 20 min`, `4 min 10 s`, or `over`."""
-    if seconds <= 0:
-        return "over"
-    sizes = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)]
-    parts = []
-    for unit, size in sizes:
-        if seconds >= size:
-            parts.append(f"{seconds // size} {unit}")
-            seconds %= size
-    return " ".join(parts[:2])
+def left(seconds: int) -> str:
+    """How long until something, or `over`."""
+    return span(seconds) if seconds > 0 else "over"

@@ -9,7 +9,7 @@ from swarm.chain.abi import Event, jsonable
 from swarm.chain.client import Chain
 from swarm.names import plain
 from swarm.pioneer import Program, Record
-from swarm.stake import span
+from swarm.times import span
 
 DECISIONS = ("Proposed", "Decided", "Appealed", "Admitted")
 

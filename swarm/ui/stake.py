@@ -7,7 +7,8 @@ from typing import Any
 
 from swarm import keys
 from swarm.chain.values import amount
-from swarm.stake import Account, date, span
+from swarm.stake import Account
+from swarm.times import date, span
 
 
 def value(account: Account, folder: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def one(scene: Scene, rest: str) -> dict[str, Any]:
 
 def _row(job: Value, listing: Listing) -> dict[str, Any]:
     over = job["phase"] in (JobPhase.OVER.name.lower(), JobPhase.SETTLED.name.lower())
-    return {**job, "told": job["job"] in listing.told, "left": "" if over else lines.span(job["deadline"] - listing.now)}
+    return {**job, "told": job["job"] in listing.told, "left": "" if over else lines.left(job["deadline"] - listing.now)}
 
 
 def _is_hosted(folder: Path) -> bool:
