@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from swarm import disk
+from swarm import keystore
 from swarm.chain.client import Chain
 from swarm.errors import ChainError, ChainRefused
 
@@ -45,8 +45,7 @@ class Challenger:
         known = json.loads(path.read_bytes()) if path.exists() else {}
         if name not in known:
             known[name] = os.urandom(32).hex()
-            disk.replace(path, json.dumps(known).encode())
-            os.chmod(path, 0o600)
+            keystore.write_private(path, json.dumps(known).encode())
         return bytes.fromhex(known[name])
 
     def _pass(self, block: int) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from swarm import addresses, disk, enrolment, heartbeat, keys, launch, runs, supply
+from swarm import addresses, disk, enrolment, heartbeat, keys, keystore, launch, runs, supply
 from swarm.chain import check, link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.values import JobPhase, amount
@@ -65,8 +65,7 @@ class Posting:
         files = [[file.role, file.path, file.digest.hex(), file.size, str(path)] for file, path in self.files]
         value = {"offer": offer, "files": files, "estimate": asdict(self.estimate), "salt": self.salt.hex()}
         value |= {"evaluation": self.evaluation, "folder": self.folder}
-        disk.replace(folder / POSTING, json.dumps(value, default=str).encode())
-        os.chmod(folder / POSTING, 0o600)  # the salt hides the evaluation
+        keystore.write_private(folder / POSTING, json.dumps(value, default=str).encode())  # the salt hides the evaluation
 
     @classmethod
     def read(cls, folder: Path) -> Posting:
