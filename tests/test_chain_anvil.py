@@ -69,8 +69,8 @@ def test_chain_time_is_wall_time_after_a_pause(world):
 
 
 def test_a_killed_chain_comes_back_with_port_and_id_and_loses_at_most_the_last_seconds(world):
-    world.dumped()
     height, pid = world.chain.head().number, world.anvil.pid
+    world.dumped()
     world.kill()
     with pytest.raises(ChainError, match="cannot be reached"):
         world.chain.head()

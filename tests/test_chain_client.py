@@ -25,7 +25,7 @@ from swarm.chain.refusal import explain
 from swarm.chain.rpc import AnswerTooLarge, Rpc, RpcError
 from swarm.chain.sender import Sender
 from swarm.chain.sentences import SENTENCES
-from swarm.chain.values import WEI
+from swarm.chain.values import WEI, header_of
 from swarm.errors import ChainError, ChainRefused, InputError
 
 ROLES = [*contracts.KINDS.values(), *contracts.BEACONS.values()]
@@ -70,7 +70,7 @@ def test_a_commitment_by_the_session_and_its_event(world, swarm, member):
     world.chain.send(member.session, "ledger", "commit", *commitment(member, 0))
     (event,) = (event for event in Scanner(world.chain, ["ledger"]).scan().new if event.name == "Committed" and event.values["key"] == member.key)
     assert event.values["first"] == BASE and event.values["steps"] == 10 and event.values["late"] is False
-    header = {name: event.values[name] for name in history.COMMITTED}
+    header = vars(header_of(event.values))
     assert world.chain.read("ledger", "hashOf", header) == history.header_hash(event.values)
     assert world.chain.read("ledger", "isCommitted", header) is True
     case = swarm.case(member.key, 0)
