@@ -1,0 +1,24 @@
+"""What every canonical operator is: functions of a `Machine`, in primitive operations of fixed order.
+
+`@defined(name)` enters a function under the name that kernels, dispatch, traces and docs use. Its first argument is the machine, then come
+tensors as views, then attributes as keywords; it returns a view or a tuple of views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+DEFINITIONS: dict[str, Callable[..., Any]] = {}
+
+
+def defined(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a definition; each name once."""
+
+    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
+        if name in DEFINITIONS:
+            raise ValueError(f"{name} is defined twice")
+        DEFINITIONS[name] = function
+        return function
+
+    return enter
