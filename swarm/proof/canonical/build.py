@@ -1,0 +1,142 @@
+"""Compiles the canonical kernels on this machine: kernels/*.c into one shared object, once per sources, flags and compiler.
+
+    $XDG_CACHE_HOME/openswarm/kernels/<name>-<digest>.so      (~/.cache where it is not set)
+
+A `Build` is a compiler with flags. All builds give the same bits; `NATIVE` is the one that a node uses, the others exist so that tests can
+hold them against each other. `CONTRACTED` is the negative control: its compiler may fuse a product with a sum, and its bits differ.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from blake3 import blake3
+
+from swarm.errors import ResourceError
+
+KERNELS = Path(__file__).parent / "kernels"
+ALWAYS = ("-std=gnu11", "-fPIC", "-shared", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Wno-unknown-pragmas")
+EXACT = ("-ffp-contract=off",)
+COMPILERS = ("gcc", "cc", "clang")
+SECONDS = 600.0
+HINT = "install gcc (Debian, Ubuntu: apt install gcc; Fedora: dnf install gcc; macOS: xcode-select --install), or use profile = \"pinned\""
+
+
+class Unbuilt(ResourceError):
+    """The kernels cannot be compiled here: no compiler, or it fails."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A compiler and flags. `needs` are the processor's features (as /proc/cpuinfo names them) without which it cannot be loaded here,
+    `machine` the architecture it is for: "" for this one."""
+
+    name: str
+    compilers: tuple[str, ...] = COMPILERS
+    flags: tuple[str, ...] = ("-O3", *EXACT)
+    needs: tuple[str, ...] = ()
+    machine: str = ""
+
+    def compiler(self) -> str | None:
+        """Path of the first compiler that is there."""
+        return next((path for path in map(shutil.which, self.compilers) if path), None)
+
+    @property
+    def loads(self) -> bool:
+        """Whether this machine can compile it and run it without an emulator."""
+        fits = self.machine in ("", platform.machine()) and set(self.needs) <= _features()
+        return fits and self.compiler() is not None
+
+
+X86 = ("x86_64", "AMD64")
+AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma")
+NATIVE = Build("native", flags=("-O3", "-march=native", *EXACT))
+CONTRACTED = Build("contracted", ("gcc", "cc"), ("-O3", "-march=native", "-ffp-contract=fast"))
+BUILDS = {
+    each.name: each
+    for each in (
+        NATIVE,
+        Build("avx512", flags=("-O3", *EXACT, *AVX512), needs=("avx512f", "avx512bw", "avx512dq", "avx512vl"), machine="x86_64"),
+        Build("avx2", flags=("-O3", *EXACT, "-mavx2", "-mfma"), needs=("avx2", "fma"), machine="x86_64"),
+        Build("wide16", flags=("-O3", *EXACT, "-mavx2", "-mfma", "-DW=16"), needs=("avx2", "fma"), machine="x86_64"),
+        Build("sse2", flags=("-O3", *EXACT, "-msse2"), machine="x86_64"),
+        Build("O0", flags=("-O0", *EXACT, "-mavx2", "-mfma"), needs=("avx2", "fma"), machine="x86_64"),
+        Build("clang", ("clang",), ("-O3", "-march=native", *EXACT)),
+        Build("aarch64", ("aarch64-linux-gnu-gcc",), ("-O3", *EXACT), machine="aarch64"),
+        CONTRACTED,
+    )
+}
+
+
+def folder() -> Path:
+    """Where compiled kernels are kept: they are made anew when they are gone."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openswarm" / "kernels"
+
+
+def shared_object(build: Build = NATIVE) -> Path:
+    """The compiled kernels, compiled on the first call; callers of other processes wait for the first one. Raises Unbuilt."""
+    compiler = build.compiler()
+    if compiler is None:
+        raise Unbuilt(f"no C compiler for the canonical kernels (looked for {', '.join(build.compilers)})", HINT)
+    place = folder() / f"{build.name}-{_digest(build, compiler)}.so"
+    if place.is_file():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not place.is_file():
+            _compile(build, compiler, place)
+    return place
+
+
+def _compile(build: Build, compiler: str, place: Path) -> None:
+    print(f"compiling the canonical kernels ({build.name}, {compiler}), once", file=sys.stderr, flush=True)
+    part = place.with_suffix(f".{os.getpid()}.part")
+    command = [compiler, *ALWAYS, *build.flags, *map(str, _sources(".c")), "-o", str(part), "-lm"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS)
+        if done.returncode != 0:
+            said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])
+            raise Unbuilt(f"{compiler} does not compile the canonical kernels: {said}", HINT)
+        os.replace(part, place)
+    except subprocess.TimeoutExpired:
+        raise Unbuilt(f"{compiler} did not finish the canonical kernels in {SECONDS:.0f} s", HINT) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sources(suffix: str) -> list[Path]:
+    return sorted(path for path in KERNELS.iterdir() if path.suffix == suffix)
+
+
+def _digest(build: Build, compiler: str) -> str:
+    """Of all that may change what comes out; "native" flags mean the processor too."""
+    told = [*ALWAYS, *build.flags, _version(compiler), platform.machine(), *sorted(_features())]
+    told += [text for path in _sources(".h") + _sources(".c") for text in (path.name, path.read_text())]
+    return blake3("\0".join(told).encode()).hexdigest()[:24]
+
+
+@cache
+def _version(compiler: str) -> str:
+    try:
+        return subprocess.run([compiler, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unbuilt(f"{compiler} does not answer: {error}", HINT) from None
+
+
+@cache
+def _features() -> frozenset[str]:
+    """Of this processor; empty where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.partition(":")[2] for line in lines if line.startswith(("flags", "Features"))), "").split())

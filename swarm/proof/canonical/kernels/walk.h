@@ -1,0 +1,90 @@
+// Element-by-element kernels over tensors of any strides. Python merges what can be merged (ops/operand.py) and hands over a `walk`; here it
+// is run as rows along the innermost axis.
+#ifndef CANONICAL_WALK_H
+#define CANONICAL_WALK_H
+#include "pool.h"
+#include "vector.h"
+
+#define WALK_AXES 12
+#define WALK_OPERANDS 8
+
+typedef struct {
+  int64_t axes, operands;
+  int64_t size[WALK_AXES];                   // innermost last
+  int64_t stride[WALK_OPERANDS][WALK_AXES]; // in floats; operand 0 is the output
+} walk;
+
+// One row of n elements: element i of operand o lies at at[o][i * step[o]].
+typedef void (*walk_row)(const void *context, float *const *at, const int64_t *step, int64_t n);
+
+// Calls `row` for parts of rows that cover the walk once, in parallel. base[o] is where operand o starts.
+void walk_run(const walk *shape, float *const *base, walk_row row, const void *context);
+
+// Whether all operands of a row are consecutive.
+INLINE int walk_dense(const int64_t *step, int operands) {
+  for (int o = 0; o < operands; o++)
+    if (step[o] != 1) return 0;
+  return 1;
+}
+
+// Lanes i to i+n of an operand of a row.
+INLINE V walk_load(const float *at, int64_t step, int64_t i, int64_t n) {
+  if (step == 0) return v_set1(*at);
+  if (step == 1) return n == W ? v_load(at + i) : v_load_part(at + i, n);
+  return v_load_strided(at + i * step, step, n);
+}
+
+INLINE void walk_store(float *at, int64_t step, int64_t i, int64_t n, V v) {
+  if (step != 1) v_store_strided(at + i * step, v, step, n);
+  else if (n == W) v_store(at + i, v);
+  else v_store_part(at + i, v, n);
+}
+
+// The body of a row: `expression` gives the output's V from a, b, c: the operands 1, 2, 3.
+#define WALK_ROW_1(name, expression)                                                                       \
+  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
+    (void)context;                                                                                         \
+    int64_t i = 0;                                                                                         \
+    if (walk_dense(step, 2))                                                                               \
+      for (; i + W <= n; i += W) { V a = v_load(at[1] + i); v_store(at[0] + i, (expression)); }            \
+    for (; i < n; i += W) {                                                                                \
+      int64_t lanes = n - i < W ? n - i : W;                                                               \
+      V a = walk_load(at[1], step[1], i, lanes);                                                           \
+      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+    }                                                                                                      \
+  }
+
+#define WALK_ROW_2(name, expression)                                                                       \
+  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
+    (void)context;                                                                                         \
+    int64_t i = 0;                                                                                         \
+    if (walk_dense(step, 3))                                                                               \
+      for (; i + W <= n; i += W) {                                                                         \
+        V a = v_load(at[1] + i), b = v_load(at[2] + i);                                                    \
+        v_store(at[0] + i, (expression));                                                                  \
+      }                                                                                                    \
+    for (; i < n; i += W) {                                                                                \
+      int64_t lanes = n - i < W ? n - i : W;                                                               \
+      V a = walk_load(at[1], step[1], i, lanes), b = walk_load(at[2], step[2], i, lanes);                  \
+      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+    }                                                                                                      \
+  }
+
+#define WALK_ROW_3(name, expression)                                                                       \
+  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
+    (void)context;                                                                                         \
+    int64_t i = 0;                                                                                         \
+    if (walk_dense(step, 4))                                                                               \
+      for (; i + W <= n; i += W) {                                                                         \
+        V a = v_load(at[1] + i), b = v_load(at[2] + i), c = v_load(at[3] + i);                             \
+        v_store(at[0] + i, (expression));                                                                  \
+      }                                                                                                    \
+    for (; i < n; i += W) {                                                                                \
+      int64_t lanes = n - i < W ? n - i : W;                                                               \
+      V a = walk_load(at[1], step[1], i, lanes), b = walk_load(at[2], step[2], i, lanes);                  \
+      V c = walk_load(at[3], step[3], i, lanes);                                                           \
+      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+    }                                                                                                      \
+  }
+
+#endif

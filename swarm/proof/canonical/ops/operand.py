@@ -1,0 +1,101 @@
+"""How tensors of any strides are handed to element-by-element kernels.
+
+A `Walk` holds the common shape of some tensors after broadcasting, axes merged where every operand allows it, as the C struct `walk`
+(kernels/walk.h). It depends on shapes and strides only, so it is kept: the second call with the same ones is a look-up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+
+AXES, OPERANDS = 12, 8
+MOST_KEPT = 8192
+
+
+class _Struct(ctypes.Structure):
+    _fields_ = [
+        ("axes", ctypes.c_int64),
+        ("operands", ctypes.c_int64),
+        ("size", ctypes.c_int64 * AXES),
+        ("stride", (ctypes.c_int64 * AXES) * OPERANDS),
+    ]
+
+
+class Walk:
+    """`at` is the struct's address, `shape` and `strides` are of a new output."""
+
+    __slots__ = ("_struct", "at", "shape", "strides")
+
+    def __init__(self, shape: tuple[int, ...], strides: tuple[int, ...], operands: list[tuple[int, ...]]):
+        self.shape, self.strides = shape, strides
+        axes = _merged(shape, operands)
+        if len(axes) > AXES or len(operands) > OPERANDS:
+            raise ValueError(f"{len(axes)} axes of {len(operands)} operands; at most {AXES} of {OPERANDS}")
+        self._struct = _Struct(len(axes), len(operands))
+        for place, (size, steps) in enumerate(axes):
+            self._struct.size[place] = size
+            for operand, step in enumerate(steps):
+                self._struct.stride[operand][place] = step
+        self.at = ctypes.addressof(self._struct)
+
+    def empty(self) -> torch.Tensor:
+        """A new output, laid out as torch would."""
+        return torch.empty_strided(self.shape, self.strides)
+
+
+_kept: dict[Any, Walk] = {}
+
+
+def walk1(a: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
+    """Of an output and one input."""
+    key = (a.shape, a.stride()) if out is None else (a.shape, a.stride(), out.shape, out.stride())
+    return _kept.get(key) or _keep(key, out, a)
+
+
+def walk2(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
+    """Of an output and two inputs, which broadcast. Raises RuntimeError, as torch does, where they do not."""
+    key = (a.shape, a.stride(), b.shape, b.stride(), None) if out is None else (a.shape, a.stride(), b.shape, b.stride(), out.shape, out.stride())
+    return _kept.get(key) or _keep(key, out, a, b)
+
+
+def walk3(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
+    """Of an output and three inputs."""
+    key = (a.shape, a.stride(), b.shape, b.stride(), c.shape, c.stride(), None if out is None else (out.shape, out.stride()))
+    return _kept.get(key) or _keep(key, out, a, b, c)
+
+
+def _keep(key: Any, out: torch.Tensor | None, *tensors: torch.Tensor) -> Walk:
+    shape = tuple(torch.broadcast_shapes(*(each.shape for each in tensors)))
+    if out is not None and tuple(out.shape) != shape:
+        raise RuntimeError(f"an output of shape {tuple(out.shape)} for a result of shape {shape}")
+    strides = _layout(*tensors) if out is None else out.stride()
+    operands = [tuple(strides), *(each.expand(shape).stride() for each in tensors)]
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    _kept[key] = Walk(shape, tuple(strides), operands)
+    return _kept[key]
+
+
+def _layout(*tensors: torch.Tensor) -> tuple[int, ...]:
+    """The strides that torch gives the result of an element-by-element operator on these: code that follows may take a view of it."""
+    like = [torch.empty_strided(each.shape, each.stride(), device="meta") for each in tensors]
+    with torch._C._DisableTorchDispatch():
+        total = torch.addcmul(*like) if len(like) == 3 else torch.add(*like) if len(like) == 2 else torch.neg(*like)
+    return total.stride()
+
+
+def _merged(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> list[tuple[int, tuple[int, ...]]]:
+    """Axes as (size, stride of each operand), innermost last: ordered by the output's strides, of size 1 left out, neighbours joined where
+    the outer one's stride is the inner one's whole length in every operand."""
+    axes = [(n, tuple(each[axis] for each in operands)) for axis, n in enumerate(shape) if n != 1]
+    axes.sort(key=lambda axis: -axis[1][0])  # stable: an expanded output never is
+    joined: list[tuple[int, tuple[int, ...]]] = []
+    for n, steps in axes:
+        if joined and joined[-1][1] == tuple(step * n for step in steps):
+            joined[-1] = (joined[-1][0] * n, steps)
+        else:
+            joined.append((n, steps))
+    return joined or [(1, (1,) * len(operands))]
