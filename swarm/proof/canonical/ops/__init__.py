@@ -39,6 +39,9 @@ class Recorder(Protocol):
 
     def after(self, name: str, tensors: dict[str, torch.Tensor | None], attributes: dict[str, Any], outputs: tuple[torch.Tensor, ...]) -> None: ...
 
+    def moved(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        """An ATen operator (`func`) that does no arithmetic on floats has run as it is, in the dispatch mode."""
+
 
 def operator(schema: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter an operator by its torch schema."""
@@ -84,6 +87,13 @@ def _recorded(recorder: Recorder, name: str, signature: inspect.Signature, funct
     outputs = function(*values, **named)
     recorder.after(name, tensors, attributes, outputs if isinstance(outputs, tuple) else (outputs,))
     return outputs
+
+
+def moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+    """Tell the recorder of an ATen operator that stayed stock; gives `out`."""
+    if _recorder is not None:
+        _recorder.moved(func, args, kwargs, out)
+    return out
 
 
 def check(name: str, *tensors: torch.Tensor) -> None:
