@@ -6,6 +6,9 @@ tensors as views, then attributes as keywords; it returns a view or a tuple of v
 
 from __future__ import annotations
 
+import functools
+import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
@@ -22,3 +25,11 @@ def defined(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return function
 
     return enter
+
+
+@functools.cache
+def definitions() -> dict[str, Callable[..., Any]]:
+    """All definitions: imports the families."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return DEFINITIONS
