@@ -16,6 +16,7 @@ import swarm
 from swarm import errors, runs
 from swarm.cli import (
     audit,
+    canonical,
     chain,
     deposit,
     distribution,
@@ -89,6 +90,7 @@ app.command("snapshot", epilog=EXIT_CODES)(snapshot.snapshot)
 app.command("claim", epilog=EXIT_CODES)(distribution.claim)
 app.add_typer(distribution.app, name="distribution", epilog=EXIT_CODES)
 app.add_typer(model.app, name="model", epilog=EXIT_CODES)
+app.add_typer(canonical.app, name="canonical", epilog=EXIT_CODES)
 app.command("node", hidden=True)(node.node)
 app.command("fetch", hidden=True)(node.fetch)
 app.command("measure", hidden=True)(node.measure)

@@ -34,7 +34,7 @@ def facts(stages: Stages) -> dict[str, str]:
     model, recipe = stages.policy.model, stages.recipe
     return {
         "torch": torch.__version__ + " " + blake3(torch.__config__.show().encode()).hexdigest()[:16],
-        "processor": _processor(),
+        "processor": processor(),
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": str(torch.get_num_threads()),
         "device": model.device.type,
@@ -71,7 +71,7 @@ def probe(stages: Stages, trainee: Trainee) -> bytes:
     return blake3(msgpack.packb([told, result.gradient, trainee.root])).digest()
 
 
-def _processor() -> str:
+def processor() -> str:
     """Vendor, family and model of the processor; the architecture where the system does not tell more."""
     found = {}
     try:

@@ -50,6 +50,12 @@ class Build:
         return next((path for path in map(shutil.which, self.compilers) if path), None)
 
     @property
+    def version(self) -> str:
+        """What its compiler calls itself, in one line."""
+        compiler = self.compiler()
+        return _version(compiler).partition("\n")[0] if compiler else "no compiler"
+
+    @property
     def loads(self) -> bool:
         """Whether this machine can compile it and run it without an emulator."""
         fits = self.machine in ("", platform.machine()) and set(self.needs) <= _features()

@@ -59,6 +59,11 @@ def using(build: Build) -> Iterator[None]:
         _use(before)
 
 
+def width() -> int:
+    """Floats in a vector of the kernels in use."""
+    return library().canonical_width()
+
+
 def threads(count: int) -> None:
     """How many threads the kernels work with; torch's number until it is set."""
     library().canonical_threads(count)

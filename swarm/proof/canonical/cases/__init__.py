@@ -2,7 +2,7 @@
 
     CASES = [Case("silu/wild", "silu", lambda draw: [draw.wild(3, 41)]), ...]
 
-`check.py` runs each on the kernels and holds the words of what comes out against the digests of vectors.json, which the definition made.
+`check.py` runs each on the kernels and holds the words of what comes out against the digests of `vectors`, which the definition made.
 """
 
 from __future__ import annotations
@@ -63,25 +63,24 @@ class Draw:
 
 @dataclass(frozen=True)
 class Case:
-    """One check. `name` starts with the operator's; `inputs` makes the arrays (float32, int32, int64 or bool) from a `Draw` of that name."""
+    """One check. `name` starts with the operator's; `inputs` makes the arrays (float32, int32, int64 or bool; None for a tensor that is left
+    out) from a `Draw` of that name; `attributes` are the operator's and the definition's keywords."""
 
     name: str
     operator: str
-    inputs: Callable[[Draw], list[np.ndarray]]
+    inputs: Callable[[Draw], list[np.ndarray | None]]
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
-    def arrays(self) -> list[np.ndarray]:
+    def arrays(self) -> list[np.ndarray | None]:
         """The inputs, the same each time. Strides may be any that numpy has and torch has too: an operator takes them as they are."""
         return self.inputs(Draw(self.name))
 
 
 @functools.cache
-def cases() -> dict[str, Case]:
-    """All cases by name, in order: imports the families."""
-    found: dict[str, Case] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda each: each.name):
-        for case in importlib.import_module(f"{__name__}.{module.name}").CASES:
-            if case.name in found:
-                raise ValueError(f"two cases are named {case.name}")
-            found[case.name] = case
+def families() -> dict[str, list[Case]]:
+    """All cases by family, in order: imports the families."""
+    found = {name: importlib.import_module(f"{__name__}.{name}").CASES for name in sorted(each.name for each in pkgutil.iter_modules(__path__))}
+    names = [case.name for cases in found.values() for case in cases]
+    if len(names) != len(set(names)):
+        raise ValueError(f"two cases are named {next(name for name in names if names.count(name) > 1)}")
     return found
