@@ -6,13 +6,13 @@ parsed from what a model wrote.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from swarm import seeds
 from swarm.groups import Group, Rollout
+from swarm.proof.canonical import numerics
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Author:
         """Fill drafts of one stage with G rollouts each, in order. `purpose` names the noise where it is not the stage."""
         if not drafts:
             return []
+        with numerics(self.stages.recipe):
+            return self._write(drafts, round, progress, purpose)
+
+    def _write(self, drafts: list[Draft], round: int, progress: Progress | None, purpose: str) -> list[Group]:
         stage = drafts[0].group.stage
         prompts = [self.stages.prompt(draft.group, draft.question) for draft in drafts]
         noise = [self._seeds(round, purpose or stage, index) for index in range(len(drafts))]
@@ -111,6 +115,6 @@ class Author:
         rows = [(n, rollout) for n, group in enumerate(groups) for rollout in group.rollouts]
         prefixes = [self.stages.check(drafts[n].question, rollout.text) for n, rollout in rows]
         chosen = labels.choose(self.stages.policy.model, prefixes, self.stages.labels, rows=self.stages.recipe.sampling.rows)
-        told = [replace(rollout, forecast=min(1.0, math.exp(choice.logprobs[1]))) for (_, rollout), choice in zip(rows, chosen, strict=True)]
+        told = [replace(rollout, forecast=min(1.0, choice.probabilities[1])) for (_, rollout), choice in zip(rows, chosen, strict=True)]
         size = self.stages.recipe.learn.group_size
         return [replace(group, rollouts=tuple(told[n * size : (n + 1) * size])) for n, group in enumerate(groups)]

@@ -142,7 +142,7 @@ def require(recipe: Recipe, choices: Choices) -> None:
     chosen = choices.chain
     if recipe.proof.profile == "none":
         if chosen.rpc or chosen.contracts:
-            raise InputError("--rpc and --contracts are of no use: this recipe's steps are not proved", "leave them out, or set proof.profile=pinned")
+            raise InputError("--rpc and --contracts are of no use: this recipe's steps are not proved", "leave them out, or proof.profile=canonical")
         return
     if (found := chosen.link(None)) is not None:
         Chain(found).check()

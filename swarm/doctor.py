@@ -24,6 +24,7 @@ import psutil
 from swarm import addresses, heartbeat, launch, plan, runs
 from swarm.errors import InputError, ResourceError
 from swarm.launch import Choices
+from swarm.proof.canonical import build
 from swarm.recipe import Recipe
 
 HUB = "https://huggingface.co"
@@ -51,6 +52,7 @@ def rows(recipe: Recipe, choices: Choices, boot: list[str], offline: bool = Fals
     yield python()
     yield torch_build()
     yield from packages(recipe)
+    yield from kernels(recipe)
     yield memory(recipe, choices)
     yield disk(recipe, choices)
     yield port(choices)
@@ -62,7 +64,7 @@ def rows(recipe: Recipe, choices: Choices, boot: list[str], offline: bool = Fals
 
 def require(recipe: Recipe, choices: Choices) -> None:
     """The checks that come before every start. Raises ResourceError with the first failure: memory, disk, port, package."""
-    for row in (*packages(recipe), memory(recipe, choices), disk(recipe, choices), port(choices)):
+    for row in (*packages(recipe), *kernels(recipe), memory(recipe, choices), disk(recipe, choices), port(choices)):
         if row.status == "fail":
             raise ResourceError(f"{row.name}: {row.value}", row.fix)
 
@@ -107,6 +109,14 @@ def packages(recipe: Recipe) -> Iterator[Row]:
         yield Row(name, "fail" if needed[name] else "warn", "missing" if needed[name] else "missing; this recipe does not need it", fix)
     if not missing - {"verifiers"}:
         yield Row("packages", "ok", "all there")
+
+
+def kernels(recipe: Recipe) -> Iterator[Row]:
+    """Whether canonical kernels can be compiled here, for a recipe that computes with them."""
+    if recipe.proof.profile == "canonical":
+        there = build.NATIVE.compiler() is not None
+        value = f"compiled once by {build.NATIVE.version}" if there else "there is no C compiler to make them"
+        yield Row("kernels", "ok" if there else "fail", value, "" if there else build.HINT)
 
 
 def memory(recipe: Recipe, choices: Choices) -> Row:

@@ -43,5 +43,5 @@ def _start(chosen: NodeSettings, node: Node) -> State:
     from swarm.learn import state
     from swarm.policy import model
 
-    policy = model.load(node.recipe, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
+    policy = model.load(node.recipe, chosen.cache, chosen.torch_device(node.recipe), foreign=not chosen.trusted)
     return state.tensors_of(policy.model, None), {"round": 0, "steps": 0}

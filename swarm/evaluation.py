@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swarm.groups import Group
+from swarm.proof.canonical import numerics
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def accuracy(stages: Stages, questions: dict[str, list[Question]], progress: Cal
         return {}
     prompts = [stages.prompt(Group("answer", b"", 0, 0, ()), question) for question in flat]
     limit = recipe.evaluate.max_tokens or recipe.answer.max_tokens
-    answers = sampler.greedy(policy.model, prompts, max_tokens=limit, eos=policy.eos, pad=policy.pad, rows=recipe.sampling.rows, progress=progress)
+    settings = dict(max_tokens=limit, eos=policy.eos, pad=policy.pad, rows=recipe.sampling.rows, progress=progress)
+    with numerics(recipe):
+        answers = sampler.greedy(policy.model, prompts, **settings)
     scores = {name: 0.0 for name in questions}
     for question, ids in zip(flat, answers, strict=True):
         if ids and ids[-1] in policy.eos:
@@ -43,5 +46,6 @@ def loss(lessons: Lessons, policy: Policy, most: int) -> float:
 
     rows = [lessons.tokens(row) for row in lessons.rows.heldout[:most]]
     batch = lessons.recipe.sampling.rows
-    told = sampler.logprobs(policy.model, [row.prompt for row in rows], [row.completion for row in rows], pad=policy.pad, rows=batch)
+    with numerics(lessons.recipe):
+        told = sampler.logprobs(policy.model, [row.prompt for row in rows], [row.completion for row in rows], pad=policy.pad, rows=batch)
     return -sum(map(sum, told)) / sum(map(len, told))

@@ -214,7 +214,7 @@ def _settings(run: Run, recipe: Recipe | None, choices: Choices, index: int, spe
         trusted=choices.trusted,
         allow_code=choices.allow_code,
         device="cuda:0" if choices.device_of(index).startswith("cuda") else choices.device_of(index),
-        threads=recipe.proof.threads if recipe and recipe.proof.profile != "none" else choices.threads,
+        threads=recipe.proof.threads if recipe and recipe.proof.profile == "pinned" else choices.threads,
         limits=choices.limits.share(choices.peers),
         cores_of_run=choices.limits.max_cpu,
         network=choices.network.model_copy(update={"port": port}),

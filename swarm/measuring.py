@@ -26,7 +26,7 @@ def measure(folder: Path, questions: int | None = None) -> dict[str, Any]:
     torch.set_num_threads(told.threads)
     around = dict(allow_code=told.allow_code, trusted=told.trusted, folder=told.recipe_folder, rows=beside(told.recipe))
     with Mix(rules, **around) as mix:
-        trainee = Trainee(model.load(rules, told.cache, told.torch_device(), foreign=not told.trusted), rules, folder / "checkpoints")
+        trainee = Trainee(model.load(rules, told.cache, told.torch_device(rules), foreign=not told.trusted), rules, folder / "checkpoints")
         trainee.resume()
         stages = Stages(rules, trainee.policy, mix)
         heldout = mix.heldout(questions or rules.evaluate.questions)

@@ -214,7 +214,7 @@ def _policy(rules: Recipe, chosen: NodeSettings) -> Policy:
     from swarm.policy import model
 
     torch.set_num_threads(chosen.threads)
-    return model.load(rules, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
+    return model.load(rules, chosen.cache, chosen.torch_device(rules), foreign=not chosen.trusted)
 
 
 def _trainee(policy: Policy, rules: Recipe, folder: Path, presence: Presence) -> Trainee:

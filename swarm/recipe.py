@@ -113,6 +113,8 @@ class Recipe(Section):
             raise ValueError("average.every and proof.profile are both set; an averaging cannot be replayed yet, so set one of them off")
         if self.sharing.join == "mixed":
             raise ValueError("sharing.join = mixed cannot be replayed yet; take groups, or proof.profile = none")
+        if proof.profile == "canonical" and self.model.dtype != "float32":
+            raise ValueError(f"model.dtype is {self.model.dtype}; canonical numerics are float32: set it so, or proof.profile = pinned")
         if 2 * proof.grace < proof.epoch:
             raise ValueError(f"proof.grace is {proof.grace}; it must be at least half of proof.epoch = {proof.epoch}")
         if proof.stake < 100 * proof.steps * proof.gain:
@@ -123,7 +125,7 @@ class Recipe(Section):
         if not judged:
             return
         if not self.has_market:
-            raise ValueError(f"task {judged[0]} is judged, and there is no market to judge it: set judge.profile, and proof.profile = pinned")
+            raise ValueError(f"task {judged[0]} is judged, and there is no market to judge it: set judge.profile, and proof.profile = canonical")
         if not self.judge.opens:
             raise ValueError(f"task {judged[0]} is judged, and judge.opens is 0: no market would ever be opened about an answer")
         if self.sharing.join == "mixed":

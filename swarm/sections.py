@@ -204,7 +204,7 @@ class Average(Section):
 class Proof(Section):
     """Which steps are recorded and audited, and at what stake (design.md, section 6). Times are seconds by the chain's clock."""
 
-    profile: Literal["none", "pinned"] = Field("none", description="`pinned`: stock PyTorch, steps are replayed bit for bit by others of the same determinism class; `none`: no chain, nothing is proved.")
+    profile: Literal["none", "pinned", "canonical"] = Field("none", description="`canonical`: float32 by this program's own kernels (docs/canonical.md), steps are replayed bit for bit by anyone; `pinned`: stock PyTorch, by others of the same determinism class; `none`: no chain, nothing is proved.")
     epoch: int = Field(600, ge=10, le=604_800, description="Length of an epoch.")
     grace: int = Field(300, ge=5, le=604_800, description="Window after an epoch's end in which its commitment is posted; at least half an epoch.")
     beacon: int = Field(60, ge=3, le=86_400, description="Window after that in which the next randomness is revealed.")
@@ -216,7 +216,7 @@ class Proof(Section):
     units: int = Field(1_000_000, ge=1, le=2**60, description="Work units (MFLOP) in an epoch that earn the full score for work; more earn no more.")
     stake: int = Field(1000, ge=1, le=10**9, description="Credits that stand behind a peer.")
     gain: float = Field(0.01, gt=0, le=1e6, description="g: credits that one forged step could gain at most; the contract wants the stake above what forging is worth.")
-    threads: int = Field(1, ge=1, le=256, description="PyTorch threads of every peer: sums depend on them.")
+    threads: int = Field(1, ge=1, le=256, description="For `pinned`: PyTorch threads of every peer, since sums depend on them. `canonical` takes what each machine has.")
     keep: int = Field(0, ge=0, le=10_000, description="Steps between two stored states; 0 is the root of `steps`, rounded up. A drawn state between is computed again.")
 
     @property

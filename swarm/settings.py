@@ -10,13 +10,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarm import heartbeat
-from swarm.errors import StateError
+from swarm.errors import InputError, StateError
 from swarm.limits import Limits
+
+if TYPE_CHECKING:
+    from swarm.recipe import Recipe
 
 FILE = "node.json"
 Maddr = Annotated[str, Field(max_length=300)]
@@ -84,10 +87,14 @@ class NodeSettings(BaseModel):
         part.write_text(self.model_dump_json(indent=1))
         os.replace(part, folder / FILE)
 
-    def torch_device(self) -> str:
-        """The device itself: `auto` is a GPU where PyTorch sees one (peers take turns), else the CPU. Loads PyTorch."""
-        if self.device != "auto":
-            return self.device
+    def torch_device(self, rules: Recipe) -> str:
+        """The device itself: `auto` is a GPU where PyTorch sees one (peers take turns), else the CPU. Loads PyTorch. Raises InputError for a GPU
+        where the recipe's numerics are canonical."""
+        if rules.proof.profile == "canonical" and self.device.startswith("cuda"):
+            what = f"--device {self.device}: canonical numerics run on the processor"
+            raise InputError(what, "leave --device out, or take a recipe with proof.profile = pinned")
+        if self.device != "auto" or rules.proof.profile == "canonical":
+            return self.device.replace("auto", "cpu")
         import torch
 
         return f"cuda:{self.index % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"

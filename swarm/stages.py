@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from swarm import seeds
 from swarm.errors import TaskError
 from swarm.groups import Group, Rollout
+from swarm.proof.canonical import numerics
 from swarm.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class Stages:
         if self.recipe.sharing.filter and fitting:
             kept = [written[i] for i in fitting]
             rows, temperature = self.recipe.sampling.rows, self.recipe.sampling.temperature
-            logprobs = sampler.logprobs(self.policy.model, [prompt] * len(kept), kept, temperature=temperature, rows=rows)
+            with numerics(self.recipe):
+                logprobs = sampler.logprobs(self.policy.model, [prompt] * len(kept), kept, temperature=temperature, rows=rows)
             for i, reason in zip(fitting, batch.suspicious(kept, logprobs, self.recipe.sharing), strict=True):
                 reasons[i] = reason
         dropped.update(f"rollout {reason}" for reason in reasons if reason)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from swarm.learn import sft, state, step
 from swarm.learn.root import state_root
+from swarm.proof.canonical import numerics, optimizer
 from swarm.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -39,25 +40,21 @@ class Trainee:
 
     def step(self, groups: list[TrainGroup], seed: bytes) -> StepResult:
         """One optimizer step; a function of (state, groups, seed) alone."""
-        result = step.step(
-            self.policy.model,
-            self.optimizer,
-            groups,
-            self.recipe.learn,
-            seed=int.from_bytes(seed[:8], "little"),
-            pad=self.policy.pad,
-            eos=self.policy.eos,
-            steps_done=self.steps,
-            temperature=self.recipe.sampling.temperature,
-            max_tokens=self.recipe.answer.max_tokens,
-            reference=self._reference(),
-        )
+        more = dict(temperature=self.recipe.sampling.temperature, max_tokens=self.recipe.answer.max_tokens, reference=self._reference())
+        with numerics(self.recipe):
+            result = step.step(self.policy.model, self.optimizer, groups, self.recipe.learn, **self._around(seed), **more)
         return self._taken(result)
 
     def step_on_rows(self, rows: list[TrainRow], seed: bytes) -> StepResult:
         """The same for a recipe with rows."""
-        around = dict(seed=int.from_bytes(seed[:8], "little"), pad=self.policy.pad, eos=self.policy.eos, steps_done=self.steps)
-        return self._taken(sft.step(self.policy.model, self.optimizer, rows, self.recipe.learn, **around))
+        with numerics(self.recipe):
+            result = sft.step(self.policy.model, self.optimizer, rows, self.recipe.learn, **self._around(seed))
+        return self._taken(result)
+
+    def _around(self, seed: bytes) -> dict[str, Any]:
+        """What both kinds of step are told besides weights and data."""
+        known = dict(pad=self.policy.pad, eos=self.policy.eos, steps_done=self.steps)
+        return dict(seed=int.from_bytes(seed[:8], "little"), kind=optimizer(self.recipe), **known)
 
     def _taken(self, result: StepResult) -> StepResult:
         self.optimizer = result.optimizer_state

@@ -140,3 +140,14 @@ def test_reachability_is_that_of_the_running_peers(home):
 def test_all_rows_have_a_way_out_where_something_is_wrong():
     for row in doctor.rows(SMALL, Choices(limits=Limits(max_memory=2**28)), [], offline=True):
         assert row.fix or row.status in ("ok", "unknown"), row
+
+
+def test_canonical_numerics_need_a_compiler(monkeypatch):
+    task = {"name": "addition", "kind": "builtin", "source": "addition"}
+    canonical = recipe.parse({"name": "small", "tasks": [task], "proof": {"profile": "canonical"}})
+    assert [row.name for row in doctor.kernels(canonical)] == ["kernels"] and not list(doctor.kernels(SMALL))
+    monkeypatch.setattr(doctor.build.shutil, "which", lambda name: None)
+    (row,) = doctor.kernels(canonical)
+    assert row.status == "fail" and "gcc" in row.fix and "pinned" in row.fix
+    with pytest.raises(ResourceError, match="compiler"):
+        doctor.require(canonical, Choices())

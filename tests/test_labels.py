@@ -41,7 +41,7 @@ def test_a_seed_draws_labels_in_proportion():
     wanted = torch.tensor(by_hand(model, [5, 6, 7], ONE)).exp().double() * 3000
     assert wanted.min() > 100 and float(((counts - wanted) ** 2 / wanted).sum()) < 13.8  # 1 in 1000 at two degrees of freedom
     again = labels.choose(model, [[5, 6, 7]], ONE, [seeds[17]])[0]
-    assert again.index == choices[17].index and 0 < again.probability < 1
+    assert again.index == choices[17].index and 0 < again.probabilities[again.index] < 1
 
 
 @pytest.mark.parametrize("options", [[[10]], [[10], []]])

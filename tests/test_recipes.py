@@ -75,3 +75,9 @@ def test_pages_must_have_time_to_travel_before_a_root_is_voted_on():
     with pytest.raises(RecipeError, match="proof.grace = 15 leaves 9 s: set it to 17 or more"):
         recipes.load("local", ["judge.profile=live"])
     assert recipes.load("local", ["judge.profile=live", "proof.grace=17"]).has_market
+
+
+def test_canonical_numerics_are_float32():
+    assert recipes.load("local", ["proof.profile=canonical"]).proof.profile == "canonical"
+    with pytest.raises(RecipeError, match="float32"):
+        recipes.load("local", ["proof.profile=canonical", "model.dtype=bfloat16"])

@@ -41,6 +41,7 @@ def step(
     pad: int,
     eos: Collection[int],
     steps_done: int,
+    kind: type[torch.optim.AdamW] | None = None,
 ) -> StepResult:
     """Take one optimizer step on `rows`, changing `model`'s trainable tensors in place; arguments as for `swarm.learn.step.step`.
 
@@ -50,7 +51,7 @@ def step(
         raise InputError("a row without a prompt or a completion, or no rows at all", "drop it before training")
     lr = learning_rate(learn, steps_done)
     with garbage_apart(), no_trace(model):
-        return _take(model, adamw(model, optimizer_state, learn, lr), rows, learn, lr, {"seed": seed % 2**32, "pad": pad, "eos": eos})
+        return _take(model, adamw(model, optimizer_state, learn, lr, kind), rows, learn, lr, {"seed": seed % 2**32, "pad": pad, "eos": eos})
 
 
 def _take(model: torch.nn.Module, optimizer: torch.optim.AdamW, rows: list[TrainRow], learn: Learn, lr: float, settings: dict) -> StepResult:

@@ -83,6 +83,7 @@ def step(
     temperature: float = 1.0,
     max_tokens: int = 256,
     reference: torch.nn.Module | None = None,
+    kind: type[torch.optim.AdamW] | None = None,
 ) -> StepResult:
     """Take one optimizer step on `groups`, in their order, changing `model`'s trainable tensors in place.
 
@@ -90,7 +91,7 @@ def step(
     are taken over and updated in place, and come back in the result. `seed` seeds every generator while the step runs.
     `steps_done` counts earlier steps, for the warm-up. `temperature` is the sampling temperature, under which
     log-probabilities are taken. `max_tokens` is the constant divisor of the `dr_grpo` loss. `reference` is the frozen
-    start model that `beta` > 0 needs unless the policy has adapters.
+    start model that `beta` > 0 needs unless the policy has adapters. `kind` is the optimizer where it is not PyTorch's own AdamW.
 
     Raises InputError for groups that cannot be trained (unequal sizes, empty completions, rewards that are not finite).
     A gradient that is not finite changes nothing and gives `applied=False`.
@@ -100,7 +101,7 @@ def step(
     _check(groups, learn, model, reference)
     lr = learning_rate(learn, steps_done)
     with garbage_apart(), no_trace(model), no_trace(reference) if reference is not None else contextlib.nullcontext():
-        optimizer = adamw(model, optimizer_state, learn, lr)
+        optimizer = adamw(model, optimizer_state, learn, lr, kind)
         settings = {"seed": seed % 2**32, "pad": pad, "eos": eos, "temperature": temperature, "max_tokens": max_tokens}
         return _take(model, optimizer, groups, learn, reference, lr, settings)
 
@@ -205,12 +206,14 @@ def no_trace(model: torch.nn.Module) -> Iterator[None]:
         model.zero_grad(set_to_none=True)
 
 
-def adamw(model: torch.nn.Module, state: OptimizerState | None, learn: Learn, lr: float) -> torch.optim.AdamW:
-    """Stock AdamW in its plainest variant (one tensor after another), so that a replay knows every operation."""
+def adamw(
+    model: torch.nn.Module, state: OptimizerState | None, learn: Learn, lr: float, kind: type[torch.optim.AdamW] | None = None
+) -> torch.optim.AdamW:
+    """AdamW, of `kind` or PyTorch's own, in its plainest variant (one tensor after another), so that a replay knows every operation."""
     import torch
 
     tensors = trainable(model)
-    optimizer = torch.optim.AdamW(
+    optimizer = (kind or torch.optim.AdamW)(
         tensors.values(), lr=lr, betas=learn.betas, eps=1e-8, weight_decay=learn.weight_decay, foreach=False, fused=False
     )
     for name, tensor in tensors.items():

@@ -26,9 +26,9 @@ class Choice:
     token_logprobs: tuple[float, ...]  # one per id, over the whole vocabulary: what a trainer compares
 
     @property
-    def probability(self) -> float:
-        """Probability of the chosen label among the labels."""
-        return float(torch.tensor(self.logprobs[self.index]).exp())
+    def probabilities(self) -> tuple[float, ...]:
+        """Of each label among the labels."""
+        return tuple(torch.tensor(self.logprobs).exp().tolist())
 
 
 def choose(

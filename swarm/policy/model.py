@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging
 
 from swarm.errors import InputError, Refused, ResourceError
-from swarm.policy import hub, inspection, smollm2, weights
+from swarm.policy import hub, inspection, smollm2, start, weights
 from swarm.policy.chat import Chat
 from swarm.recipe import Recipe
 from swarm.sections import Lora
@@ -59,6 +59,8 @@ def load(recipe: Recipe, cache: Path, device: str | torch.device = "cpu", *, for
     model = _model(folder, getattr(torch, recipe.model.dtype))
     if recipe.model.lora:
         model = adapt(model, recipe.model.lora, derive("adapters", recipe.hash))
+    if recipe.proof.profile == "canonical":
+        start.settle(model, derive("adapters", recipe.hash))
     eos = _ends(model, tokenizer)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(eos)
     return Policy(model.to(device).eval(), tokenizer, Chat(tokenizer), eos, pad, digest)

@@ -1,8 +1,9 @@
-"""The determinism class of a machine: equal for machines that give equal bits under one recipe (profile `pinned`).
+"""The determinism class of a machine: equal for machines that give equal bits under one recipe.
 
-A digest of what is known to change bits of stock PyTorch (its build, the processor, the vector instructions ATen takes, threads,
-attention, microbatch, optimizer variant), and of a *probe*: one fixed optimizer step and one fixed decoding of the recipe's start
-model. So a class cannot be announced by naming it: whoever is of another kind computes another digest.
+A digest of what is known to change bits, and of a *probe*: one fixed optimizer step and one fixed decoding of the recipe's start model. So a
+class cannot be announced by naming it: whoever computes otherwise gets another digest. Under `pinned` much is known to change the bits of
+stock PyTorch (its build, the processor, the vector instructions ATen takes, threads, attention, microbatch, optimizer variant). Under
+`canonical` nothing of the machine is: only the definition's version and the digests of its conformance cases, so there is one class.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from blake3 import blake3
 
 from swarm.learn.sft import TrainRow
 from swarm.learn.step import TrainGroup
+from swarm.proof import canonical
+from swarm.proof.canonical.vectors import conformance
 from swarm.seeds import derive
 
 if TYPE_CHECKING:
@@ -29,6 +32,13 @@ GROUPS, PROMPT, TOKENS = 2, 8, 12  # of the probe
 
 def facts(stages: Stages) -> dict[str, str]:
     """What is known to change bits, for people and for the class."""
+    if stages.recipe.proof.profile != "canonical":
+        return _machine(stages)
+    return {"numerics": f"canonical {canonical.VERSION}", "cases": conformance(), "recipe": stages.recipe.hash.hex()}
+
+
+def _machine(stages: Stages) -> dict[str, str]:
+    """The facts under stock PyTorch."""
     import torch
 
     model, recipe = stages.policy.model, stages.recipe
@@ -59,7 +69,8 @@ def probe(stages: Stages, trainee: Trainee) -> bytes:
     vocabulary = len(policy.tokenizer)
     prompts = [[draw.randrange(vocabulary) for _ in range(PROMPT)] for _ in range(GROUPS)]
     noise = [[derive("probe", n, g) for g in range(size)] for n in range(GROUPS)]
-    samples = sampler.generate(policy.model, prompts, noise, max_tokens=TOKENS, eos=set(), pad=policy.pad, rows=recipe.sampling.rows)
+    with canonical.numerics(recipe):
+        samples = sampler.generate(policy.model, prompts, noise, max_tokens=TOKENS, eos=set(), pad=policy.pad, rows=recipe.sampling.rows)
     if recipe.learn.method == "sft":
         rows = [TrainRow(prompt, list(s.ids)) for prompt, row in zip(prompts, samples, strict=True) for s in row]
         result = trainee.step_on_rows(rows, derive("probe step"))

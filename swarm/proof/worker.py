@@ -129,10 +129,10 @@ def _replayer(folder: Path) -> Iterator[Replayer]:
 
     chosen = settings.load(folder)
     rules = recipe.from_bytes(chosen.recipe.read_bytes())
-    torch.set_num_threads(rules.proof.threads)
+    torch.set_num_threads(rules.proof.threads if rules.proof.profile == "pinned" else chosen.threads)
     around = dict(allow_code=chosen.allow_code, trusted=chosen.trusted, folder=chosen.recipe_folder, rows=beside(chosen.recipe))
     with Mix(rules, **around) as mix:
-        policy = model.load(rules, chosen.cache, chosen.torch_device(), foreign=not chosen.trusted)
+        policy = model.load(rules, chosen.cache, chosen.torch_device(rules), foreign=not chosen.trusted)
         trainee = Trainee(policy, rules, folder / "replays")
         trainee.remember_start()
         kind = RowsReplayer if rules.learn.method == "sft" else Replayer
