@@ -16,6 +16,14 @@ def root(digests: list[bytes]) -> bytes:
     return level[0] if level else bytes(32)
 
 
+def levels(digests: list[bytes]) -> list[list[bytes]]:
+    """All nodes: the leaf hashes first, the root alone last; of no digests, nothing."""
+    found = [[keccak(b"\0", digest) for digest in digests]] if digests else []
+    while found and len(found[-1]) > 1:
+        found.append(above(found[-1]))
+    return found
+
+
 def proof(digests: list[bytes], index: int) -> list[bytes]:
     """Siblings of leaf `index`, from the bottom up; none where a node moved up alone."""
     level, path = [keccak(b"\0", digest) for digest in digests], []

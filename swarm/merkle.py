@@ -32,3 +32,23 @@ def proof(digests: list[bytes], index: int) -> list[bytes]:
 def verify(top: bytes, count: int, index: int, digest: bytes, path: list[bytes]) -> bool:
     """Whether `digest` is leaf `index` of the tree of `count` leaves whose root is `top`."""
     return len(path) <= MAX_DEPTH and tree.verify(top, count, index, digest, path)
+
+
+class Tree:
+    """A tree with all its nodes: `levels[0]` are the leaf hashes, the last one is the root alone. A tree of nothing has no levels."""
+
+    def __init__(self, digests: list[bytes]):
+        self.digests, self.levels = digests, tree.levels(digests)
+
+    @property
+    def root(self) -> bytes:
+        return self.levels[-1][0] if self.levels else bytes(32)
+
+    @property
+    def height(self) -> int:
+        """Levels under the root."""
+        return max(0, len(self.levels) - 1)
+
+    def path(self, index: int) -> list[bytes]:
+        """What `proof` gives."""
+        return [nodes[place] for level, nodes in enumerate(self.levels[:-1]) if (place := index >> level ^ 1) < len(nodes)]
