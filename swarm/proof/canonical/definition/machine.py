@@ -63,7 +63,7 @@ class View:
             return (address % WORD).astype(np.uint32)
         step = self.words.itemsize
         shown = np.lib.stride_tricks.as_strided(self.words[self.offset :], self.shape, [s * step for s in self.strides], writeable=False)
-        return np.ascontiguousarray(shown)
+        return np.asarray(shown, order="C")  # ascontiguousarray gives no axes a first one
 
     def floats(self) -> np.ndarray:
         """The words as float32."""
