@@ -11,7 +11,7 @@ from swarm.proof.canonical.cases import Case, Draw
 
 Inputs = Callable[[Draw], list[np.ndarray]]
 
-ONE = ("neg", "abs", "sqrt", "reciprocal", "rsqrt", "exp", "log", "sin", "cos", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh")
+ONE = ("neg", "abs", "sign", "sqrt", "reciprocal", "rsqrt", "exp", "log", "sin", "cos", "tanh", "erf", "sigmoid", "silu", "gelu", "gelu_tanh")
 TWO = ("sub", "mul", "div", "maximum", "minimum", "tanh_backward", "sigmoid_backward", "silu_backward", "gelu_backward", "gelu_tanh_backward")
 NUMBERS = (0.0, -1.5, 0.1, 3e38, 1e-40, float("inf"))
 EDGES = {  # where an operator changes its way, and a few words around
@@ -77,6 +77,7 @@ CASES = [
     *_both("clamp", 1, "lower", lower=0.0, upper=None),
     *_both("clamp", 1, "upper", lower=None, upper=-0.0),
     *_both("lerp", 2, value=0.1),
+    *_both("threshold_backward", 2, value=0.0),
     *_both("lerp_tensor", 3),
     *_both("addcmul", 3, value=-0.001),
     *_both("addcdiv", 3, value=-0.001),

@@ -20,6 +20,13 @@ def absolute(m: Machine, a: View) -> View:
     return m.map(Code.ABS, a)
 
 
+@defined("sign")
+def sign(m: Machine, a: View) -> View:
+    """-1, 0 or 1; 0 where a is not a number."""
+    zero = m.constant(0.0)
+    return m.map(Code.I2F, m.map(Code.ISUB, m.map(Code.LT, zero, a), m.map(Code.LT, a, zero)))
+
+
 @defined("sqrt")
 def sqrt(m: Machine, a: View) -> View:
     return m.map(Code.SQRT, a)
@@ -130,6 +137,12 @@ def addcmul(m: Machine, a: View, b: View, c: View, *, value: float = 1.0) -> Vie
 def addcdiv(m: Machine, a: View, b: View, c: View, *, value: float = 1.0) -> View:
     """a + value * (b / c)"""
     return m.map(Code.FMA, m.constant(value), m.map(Code.DIV, b, c), a)
+
+
+@defined("threshold_backward")
+def threshold_backward(m: Machine, g: View, x: View, *, value: float) -> View:
+    """g where x > value or x is not a number, else 0"""
+    return m.map(Code.SELECT, m.map(Code.LE, x, m.constant(value)), m.constant(0.0), g)
 
 
 @defined("tanh_backward")

@@ -18,7 +18,6 @@ against, and the recorded instructions are what a dispute is fought over. It is 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -167,8 +166,9 @@ class Machine:
         return self._value(np.ascontiguousarray(array).reshape(-1).view(np.uint32), array.shape)
 
     def constant(self, value: float) -> View:
-        """A float32."""
-        return View(IMMEDIATE, None, struct.unpack("<I", struct.pack("<f", value))[0], (), ())
+        """The nearest float32: infinite where it is too large."""
+        with np.errstate(over="ignore"):
+            return View(IMMEDIATE, None, int(np.float32(value).view(np.uint32)), (), ())
 
     def word(self, value: int) -> View:
         """An int32, or bits."""

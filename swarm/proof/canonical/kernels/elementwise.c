@@ -24,6 +24,12 @@
     float *base[] = {out, a, b};                                                                           \
     walk_run(shape, base, name##_row, NULL);                                                               \
   }
+#define BINARY_1(name, expression)                                                                         \
+  WALK_ROW_2(name##_row, expression)                                                                       \
+  void canonical_##name(const walk *shape, float *out, float *a, float *b, float number) {                 \
+    float *base[] = {out, a, b};                                                                           \
+    walk_run(shape, base, name##_row, &number);                                                            \
+  }
 #define TERNARY_1(name, expression)                                                                        \
   WALK_ROW_3(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float *b, float *c, float number) {       \
@@ -36,6 +42,8 @@ UNARY(abs, v_abs(a))                          // ABS(a)
 UNARY(sqrt, v_clean(v_sqrt(a)))               // SQRT(a)
 UNARY(reciprocal, v_clean(v_set1(1.0f) / a))  // DIV(1, a)
 
+UNARY(sign, v_from_int((a < v_set1(0.0f)) - (v_set1(0.0f) < a))) // I2F(ISUB(LT(0, a), LT(a, 0))); true is -1 here
+
 BINARY(sub, v_clean(a - b))                   // SUB(a, b)
 BINARY(mul, v_clean(a * b))                   // MUL(a, b)
 BINARY(div, v_clean(a / b))                   // DIV(a, b)
@@ -47,12 +55,10 @@ UNARY_1(rsub, v_clean(S(0) - a))              // SUB(value, a)
 UNARY_1(mul_scalar, v_clean(a * S(0)))        // MUL(a, value)
 UNARY_1(div_scalar, v_clean(a / S(0)))        // DIV(a, value)
 
-// FMA(value, SUB(b, a), a); FMA(c, SUB(b, a), a)
-WALK_ROW_2(lerp_row, v_clean(v_fma(S(0), b - a, a)))
-void canonical_lerp(const walk *shape, float *out, float *a, float *b, float value) {
-  float *base[] = {out, a, b};
-  walk_run(shape, base, lerp_row, &value);
-}
+BINARY_1(threshold_backward, v_select(b <= S(0), v_set1(0.0f), a)) // SELECT(LE(b, value), 0, a)
+BINARY_1(lerp, v_clean(v_fma(S(0), b - a, a)))                     // FMA(value, SUB(b, a), a)
+
+// lerp_tensor: FMA(c, SUB(b, a), a)
 WALK_ROW_3(lerp_tensor_row, v_clean(v_fma(c, b - a, a)))
 void canonical_lerp_tensor(const walk *shape, float *out, float *a, float *b, float *c) {
   float *base[] = {out, a, b, c};

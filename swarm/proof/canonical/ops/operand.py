@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from swarm.proof.canonical.ops import check
+
 AXES, OPERANDS = 12, 8
 MOST_KEPT = 8192
 
@@ -67,11 +69,58 @@ def walk3(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, out: torch.Tensor |
     return _kept.get(key) or _keep(key, out, a, b, c)
 
 
+def ready1(name: str, a: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor]:
+    """An operator's walk, output and input. Raises Unsupported where one is not float32; RuntimeError, as torch does, for a bad `out`."""
+    check(name, a)
+    if out is None:
+        walk = walk1(a)
+        return walk, walk.empty(), a
+    (a,) = _apart(name, out, a)
+    return walk1(a, out), out, a
+
+
+def ready2(name: str, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of two inputs."""
+    check(name, a, b)
+    if out is None:
+        walk = walk2(a, b)
+        return walk, walk.empty(), a, b
+    a, b = _apart(name, out, a, b)
+    return walk2(a, b, out), out, a, b
+
+
+def ready3(
+    name: str, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None
+) -> tuple[Walk, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of three inputs."""
+    check(name, a, b, c)
+    if out is None:
+        walk = walk3(a, b, c)
+        return walk, walk.empty(), a, b, c
+    a, b, c = _apart(name, out, a, b, c)
+    return walk3(a, b, c, out), out, a, b, c
+
+
+def _apart(name: str, out: torch.Tensor, *tensors: torch.Tensor) -> list[torch.Tensor]:
+    """The inputs of an operator that writes into `out`, copied where they share words with it in another layout: all are read before any
+    word is written."""
+    check(name, out)
+    return [tensor if tensor is out or not _clashes(tensor, out) else tensor.clone() for tensor in tensors]
+
+
+def _clashes(tensor: torch.Tensor, out: torch.Tensor) -> bool:
+    if not torch._C._is_alias_of(tensor, out) or not torch._C._overlaps(tensor, out):
+        return False
+    return tensor.data_ptr() != out.data_ptr() or tensor.shape != out.shape or tensor.stride() != out.stride()
+
+
 def _keep(key: Any, out: torch.Tensor | None, *tensors: torch.Tensor) -> Walk:
     shape = tuple(torch.broadcast_shapes(*(each.shape for each in tensors)))
     if out is not None and tuple(out.shape) != shape:
         raise RuntimeError(f"an output of shape {tuple(out.shape)} for a result of shape {shape}")
     strides = _layout(*tensors) if out is None else out.stride()
+    if out is not None and out.numel() and any(n > 1 and not step for n, step in zip(shape, strides, strict=True)):
+        raise RuntimeError("an output with several places in one word: clone it first")
     operands = [tuple(strides), *(each.expand(shape).stride() for each in tensors)]
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
