@@ -30,6 +30,7 @@ interface Vm {
     function lastCallGas() external view returns (Gas memory);
     function chainId(uint256 id) external;
     function setBlockhash(uint256 number, bytes32 hash) external;
+    function readFileBinary(string calldata path) external view returns (bytes memory);
 }
 
 /// @notice Assertions and fuzz bounds, in place of a library.

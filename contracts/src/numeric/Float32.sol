@@ -14,8 +14,6 @@ library Float32 {
     uint256 private constant SIGN = 0x80000000;
     uint256 private constant MAGNITUDE = 0x7fffffff;
     uint256 private constant INFINITY = 0x7f800000;
-    uint256 private constant FRACTION = 0x7fffff;
-    uint256 private constant HIDDEN = 0x800000;
     uint32 private constant UNFIT = 0x80000000;
 
     /// @dev The exponent of the smallest float, 2^-149.
@@ -45,12 +43,12 @@ library Float32 {
         uint256 x = uint256(a) & MAGNITUDE;
         uint256 y = uint256(b) & MAGNITUDE;
         if (x >= INFINITY || y >= INFINITY) return _mulInfinite(sign, x, y);
-        if (x == 0 || y == 0) return uint32(sign);
         (uint256 m, int256 e) = _parts(x);
         (uint256 n, int256 f) = _parts(y);
         unchecked {
             // 24 bits times 24 bits, exponents of at most 149
-            return uint32(_round(sign, m * n, e + f));
+            m *= n;
+            return uint32(m == 0 ? sign : _round(sign, m, e + f));
         }
     }
 
@@ -62,7 +60,6 @@ library Float32 {
         uint256 z = uint256(c) & MAGNITUDE;
         if (x >= INFINITY || y >= INFINITY) return _addInfinite(_mulInfinite(sign, x, y), c);
         if (z >= INFINITY) return _addInfinite(0, c);
-        if (x == 0 || y == 0) return z == 0 ? uint32(sign) & c : c;
         (uint256 m, int256 e) = _parts(x);
         (uint256 n, int256 f) = _parts(y);
         unchecked {
@@ -70,6 +67,7 @@ library Float32 {
             m *= n;
             e += f;
         }
+        if (m == 0) return z == 0 ? uint32(sign) & c : c;
         if (z == 0) return uint32(_round(sign, m, e));
         (n, f) = _parts(z);
         return uint32(_sum(sign, m, e, c & SIGN, n, f));
@@ -85,11 +83,9 @@ library Float32 {
         (uint256 m, int256 e) = _parts(x);
         (uint256 n, int256 f) = _parts(y);
         unchecked {
-            // 88 bits over 24 bits: at least 41 bits of the quotient and a last one for the rest; exponents stay above -320
-            m <<= 64;
-            uint256 q = m / n;
-            if (q * n != m) q |= 1;
-            return uint32(_round(sign, q, e - f - 64));
+            // The quotient has at least 72 bits, so rounding takes 48 or more away. What it lacks, a rest below n, could only matter if
+            // those were exactly one half; but then 2^47 would divide the rest, which has 24 bits: it is 0.
+            return uint32(_round(sign, (m << 96) / n, e - f - 96));
         }
     }
 
@@ -99,11 +95,9 @@ library Float32 {
         if (a > INFINITY) return NAN; // not a number, or below 0
         (uint256 m, int256 e) = _parts(x);
         unchecked {
-            // at most 24 + 65 bits; the root has at least 33, and a last one for the rest; the exponent is made even
-            m <<= 64 + (uint256(e) & 1);
-            uint256 r = Math.sqrt(m);
-            if (r * r != m) r |= 1;
-            return uint32(_round(0, r, (e >> 1) - 32));
+            // The exponent is made even. The root has 65 to 77 bits, so rounding takes 41 or more away. What it lacks, a rest of at most twice
+            // the root, could only matter if those were exactly one half; but then 2^80 would divide the rest, which is smaller: it is 0.
+            return uint32(_round(0, Math.sqrt(m << (128 + (uint256(e) & 1))), (e >> 1) - 64));
         }
     }
 
@@ -186,10 +180,11 @@ library Float32 {
     /// @dev A finite magnitude as m * 2^e: 24 bits with the hidden one, without it where it is subnormal.
     function _parts(uint256 x) private pure returns (uint256 m, int256 e) {
         unchecked {
-            // x >> 23 is at most 255
-            e = int256(x >> 23);
-            if (e == 0) return (x, LEAST);
-            return ((x & FRACTION) | HIDDEN, e + (LEAST - 1));
+            // a subnormal has the place of the smallest normal numbers, whose field is 1; the field is at most 255
+            uint256 field = x >> 23;
+            if (field == 0) field = 1;
+            m = x - ((field - 1) << 23);
+            e = int256(field) + (LEAST - 1);
         }
     }
 
@@ -206,7 +201,7 @@ library Float32 {
         }
     }
 
-    /// @dev The float nearest to m * 2^e with the sign `sign`, for 0 < m < 2^180 and e >= -320.
+    /// @dev The float nearest to m * 2^e with the sign `sign`, for 0 < m < 2^180 and e >= -380.
     function _round(uint256 sign, uint256 m, int256 e) private pure returns (uint256) {
         unchecked {
             // by the bounds above: m stays below 2^204, 0 < cut < 256
