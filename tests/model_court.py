@@ -19,10 +19,8 @@ from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition.codes import FOLD, SCALAR, Code
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Kind, Operand
 from swarm.proof.descent import Reveal
-from swarm.proof.dispute import Board, Ruling, Stage, under_place
+from swarm.proof.dispute import DESCENTS, Board, Ruling, Stage, under_place
 from swarm.proof.side import address, place_of
-
-DESCENTS = (Stage.VALUES, Stage.PROGRAM, Stage.ELEMENTS, Stage.RUN)
 
 
 class Reverted(Exception):

@@ -111,14 +111,17 @@ class Replayer:
 
     def advance(self, leaf: Leaf, blobs: Blobs) -> None:
         """Take the step of one's own leaf again without decoding, to reach the state after it. Raises Fault where it is not reached."""
+        self.take(leaf, blobs)
+        if self.trainee.root != leaf.after:
+            raise Fault("after", f"round {leaf.round} does not lead where its record says")
+
+    def take(self, leaf: Leaf, blobs: Blobs) -> None:
+        """The optimizer step of a record, wherever it leads. Raises Fault where the record names what its blobs do not hold."""
         record = self.record(leaf, blobs)
         self.stages.epoch_seed = leaf.epoch_seed
         own = {stage: self._unpack(blobs(digest), leaf.peer)[3] for stage, digest in record.own}
         foreign = [self._unpack(blobs(source.digest), source.author)[3] for source in record.sources]
-        scored = [self._scored(leaf, trained, record, own, foreign) for trained in record.trained]
-        self._step(leaf, scored)
-        if self.trainee.root != leaf.after:
-            raise Fault("after", f"round {leaf.round} does not lead where its record says")
+        self._step(leaf, [self._scored(leaf, trained, record, own, foreign) for trained in record.trained])
 
     def load(self, packed: bytes, leaf: Leaf) -> None:
         """Take up the state before a leaf. Raises Fault where it is not the one that the leaf names."""
