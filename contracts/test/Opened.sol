@@ -6,7 +6,7 @@ import {Philox} from "../src/numeric/Philox.sol";
 
 /// @notice Library functions that take calldata, as calls.
 contract Opened {
-    function verifyChunk(bytes32 digest, uint256 length, uint256 index, bytes calldata chunk, bytes32[] calldata siblings)
+    function verifyChunk(bytes32 digest, uint64 length, uint256 index, bytes calldata chunk, bytes32[] calldata siblings)
         external
         pure
         returns (bool)

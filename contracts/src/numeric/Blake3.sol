@@ -59,12 +59,12 @@ library Blake3 {
     /// @dev `length` says how long the last chunk is and where its path goes up alone. Under a wrong length other chunks may still be shown, but
     /// never other bytes than were hashed at that place: each chunk is hashed with its index.
     /// @param siblings Chaining values beside the path, from the bottom up, as bytes.
-    function verifyChunk(bytes32 digest, uint256 length, uint256 index, bytes calldata chunk, bytes32[] calldata siblings)
+    function verifyChunk(bytes32 digest, uint64 length, uint256 index, bytes calldata chunk, bytes32[] calldata siblings)
         internal
         pure
         returns (bool)
     {
-        uint256 width = length == 0 ? 1 : (length + CHUNK - 1) / CHUNK;
+        uint256 width = length == 0 ? 1 : (uint256(length) + CHUNK - 1) / CHUNK;
         if (index >= width) return false;
         if (chunk.length != (index == width - 1 ? length - index * CHUNK : CHUNK)) return false;
         uint256 value = _chunkValue(chunk, index, width == 1 ? ROOT : 0);
@@ -108,7 +108,7 @@ library Blake3 {
         return from < part.length ? LittleEndian.integer(bytes32(part[from:])) : 0;
     }
 
-    /// @dev The last row of the state: counter (low, high), length of the block, flags.
+    /// @dev The last row of the state: counter (low, high; below 2^64, see verifyChunk), length of the block, flags.
     function _parameters(uint256 counter, uint256 length, uint256 flags) private pure returns (uint256) {
         return (counter & WORD) | ((counter >> 32) << 64) | (length << 128) | (flags << 192);
     }
