@@ -137,3 +137,5 @@ void pool_run(int64_t n, int64_t grain, pool_work work, void *context) {
 }
 
 void canonical_threads(int64_t count) { pool.threads = count < 1 ? 1 : count > MOST_THREADS ? MOST_THREADS : count; }
+
+int64_t pool_threads(void) { return pool.threads; }

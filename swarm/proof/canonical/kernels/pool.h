@@ -11,5 +11,6 @@ void pool_run(int64_t n, int64_t grain, pool_work work, void *context);
 
 // How many threads pool_run uses, the caller's included (1 to 256).
 void canonical_threads(int64_t count);
+int64_t pool_threads(void);
 
 #endif

@@ -51,7 +51,7 @@ typedef uint32_t VU __attribute__((vector_size(W * 4)));
 INLINE float s_float(uint32_t word) { float x; memcpy(&x, &word, 4); return x; }
 INLINE uint32_t s_word(float x) { uint32_t word; memcpy(&word, &x, 4); return word; }
 
-// ---- loads and stores; p has the alignment of a float. A part is the first n < W lanes; the others read as +0 and are not stored.
+// ---- loads and stores; p has the alignment of a float. A part is the first n <= W lanes; the others read as +0 and are not stored.
 
 INLINE V v_load(const float *p) { V v; memcpy(&v, p, sizeof v); return v; }
 INLINE void v_store(float *p, V v) { memcpy(p, &v, sizeof v); }
@@ -62,6 +62,7 @@ INLINE V v_load_part(const float *p, int64_t n) {
 #if W == 16 && REGISTER == 16
   return (V)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
 #else
+  if (n == W) return v_load(p);
   V v = {0};
   for (int i = 0; i < n; i++) v[i] = p[i];
   return v;
@@ -72,7 +73,9 @@ INLINE void v_store_part(float *p, V v, int64_t n) {
 #if W == 16 && REGISTER == 16
   _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
 #else
-  for (int i = 0; i < n; i++) p[i] = v[i];
+  if (n == W) v_store(p, v);
+  else
+    for (int i = 0; i < n; i++) p[i] = v[i];
 #endif
 }
 
@@ -204,14 +207,14 @@ INLINE part_t part_sqrt(part_t a) {
 INLINE V v_fma(V a, V b, V c) { return (V)part_fma((part_t)a, (part_t)b, (part_t)c); }
 INLINE V v_sqrt(V a) { return (V)part_sqrt((part_t)a); }
 #else
-typedef union { V whole; part_t part[W / REGISTER]; } parts;
+typedef union { V whole; part_t part[W / REGISTER]; } wide_t;
 INLINE V v_fma(V a, V b, V c) {
-  parts x = {a}, y = {b}, z = {c};
+  wide_t x = {a}, y = {b}, z = {c};
   for (int i = 0; i < W / REGISTER; i++) z.part[i] = part_fma(x.part[i], y.part[i], z.part[i]);
   return z.whole;
 }
 INLINE V v_sqrt(V a) {
-  parts x = {a};
+  wide_t x = {a};
   for (int i = 0; i < W / REGISTER; i++) x.part[i] = part_sqrt(x.part[i]);
   return x.whole;
 }
