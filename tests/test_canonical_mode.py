@@ -76,7 +76,8 @@ def of_two_passes(x):
 
 @pytest.mark.parametrize("engine", [of_two_uses, of_two_passes])
 def test_sums_of_gradients_by_the_engine_are_seen(engine, monkeypatch):
-    monkeypatch.setattr(mode, "_table", {func: way for func, way in mode._ways().items() if "aten.add" not in str(func)})
+    for func in [func for func in mode.ways() if "aten.add" in str(func)]:
+        monkeypatch.delitem(mode.ways(), func)
     refused(lambda: engine(torch.ones(3, requires_grad=True)), "aten.add")
 
 

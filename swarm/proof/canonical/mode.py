@@ -4,8 +4,11 @@
         loss = model(ids).logits...; loss.backward(); optimizer.step()
 
 An operator with a route (`routes`) is served there; one that moves or compares words (`routes/exact.py`), or that sees no float, stays stock;
-any other raises `Unsupported`. There is no way back to stock arithmetic. The mode is of one thread, as PyTorch's modes are; autograd's engine
+any other raises `Unsupported`. There is no way back to stock arithmetic. The mode is of one thread, as PyTorch's own modes are; autograd's engine
 runs a backward pass on the processor in the thread that asked for it, and takes the mode along to any other thread.
+
+It stands in PyTorch's dispatcher under the key `Fake`, which lies below autograd and which nothing in PyTorch uses: a fallback in Python for all
+operators, but none for views, which pass at no cost. While a recorder is set, a `TorchDispatchMode` stands in its place, which sees those too.
 
 What dispatch never sees is looked at at the door: no denormals flushed, rounding to nearest, no autocast, float32 by default. Scalars that Python
 computes in float64 are the same everywhere as long as no libm function made them, which is for those who write them to mind.
@@ -14,6 +17,7 @@ computes in float64 are the same everywhere as long as no libm function made the
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,11 +26,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from swarm.errors import SwarmError
-from swarm.proof.canonical import native
-from swarm.proof.canonical.ops import Unsupported, moved
+from swarm.proof.canonical import native, ops
+from swarm.proof.canonical.ops import Unsupported
 from swarm.proof.canonical.routes import routes
+from swarm.proof.canonical.routes.direct import DIRECT, FREE
 from swarm.proof.canonical.routes.exact import EXACT, GUARDS
 
+NAME = "Fake"
+KEY = torch._C._dispatch_key_parse(NAME)
+STOCK = EXACT | GUARDS.keys()
+_include, _exclude = torch._C._dispatch_tls_set_dispatch_key_included, torch._C._dispatch_tls_set_dispatch_key_excluded
 _active = threading.local()
 
 
@@ -40,51 +49,94 @@ def canonical() -> Iterator[None]:
         yield
         return
     native.threads(torch.get_num_threads())
+    _require_plain_arithmetic()
+    _dispatcher()
     _active.here = True
+    _include(KEY, True)
     try:
-        _require_plain_arithmetic()
-        with Canonical():
+        with heard() if ops.recorder() is not None else contextlib.nullcontext():
             yield
     finally:
+        _include(KEY, False)
         _active.here = False
 
 
-class Canonical(TorchDispatchMode):
-    """The mode itself; enter it by `canonical()`."""
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """Where the mode is active, let the recorder hear of views too."""
+    if not getattr(_active, "here", False) or torch._C._dispatch_tls_is_dispatch_key_excluded(KEY):
+        yield
+        return
+    _exclude(KEY, True)
+    try:
+        with Heard():
+            yield
+    finally:
+        _exclude(KEY, False)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._ways = _ways()
+
+class Heard(TorchDispatchMode):
+    """The same by PyTorch's own means, which see every operator."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here, and the wrapper would cost as much as a small operator
+        return False  # nothing is compiled here, and the wrapper would cost ten times a small operator
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
-        way = self._ways.get(func)
+        kwargs = kwargs or {}
+        way = ways().get(func)
         if way is None:
-            return _unlisted(func, args, kwargs or {})
-        return way(*args, **kwargs) if kwargs else way(*args)
+            return _unlisted(func, args, kwargs, self)
+        out = way(*args, **kwargs)
+        return ops.moved(func, args, kwargs, out) if func in STOCK else out
 
 
-_table: dict[Any, Callable[..., Any]] = {}
+@functools.cache
+def _dispatcher() -> list[torch.library.Library]:
+    """Enter the fallback, once: it lasts as long as what is given."""
+    anything, aten = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
+    served = ways()
+
+    def serve(func: Any, *args: Any, **kwargs: Any) -> Any:
+        _exclude(KEY, True)
+        try:
+            way = served.get(func)
+            if way is None:
+                return _unlisted(func, args, kwargs, _Again())
+            return way(*args, **kwargs) if kwargs else way(*args)
+        finally:
+            _exclude(KEY, False)
+
+    anything.fallback(serve, NAME)
+    for func in FREE:
+        aten.impl(func, torch.library.fallthrough_kernel, NAME)
+    return [anything, aten]
 
 
-def _ways() -> dict[Any, Callable[..., Any]]:
-    """What is called for each operator that is known, made once."""
-    if not _table:
-        _table.update({func: _stock(func, GUARDS.get(func)) for func in EXACT | GUARDS.keys()})
-        _table.update({func: _routed(func, way) for func, way in routes().items()})
-    return _table
+class _Again:
+    """Inside what serves an operator: the mode, for those that it is made of."""
+
+    def __enter__(self) -> None:
+        _exclude(KEY, False)
+
+    def __exit__(self, *_: object) -> None:
+        _exclude(KEY, True)
 
 
-def _stock(func: Any, guard: Callable[..., None] | None) -> Callable[..., Any]:
-    """The operator as it is, seen by the recorder where one is set."""
+@functools.cache
+def ways() -> dict[Any, Callable[..., Any]]:
+    """What is called for each operator that is known."""
+    stock = {func: DIRECT.get(func, func) for func in STOCK}
+    guarded = {func: _guarded(stock[func], guard) for func, guard in GUARDS.items()}
+    return stock | guarded | {func: _routed(func, way) for func, way in routes().items()}
+
+
+def _guarded(stock: Callable[..., Any], guard: Callable[..., None]) -> Callable[..., Any]:
+    """The operator as it is, once its guard has looked."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        if guard is not None:
-            guard(*args, **kwargs)
-        return moved(func, args, kwargs, func(*args, **kwargs))
+        guard(*args, **kwargs)
+        return stock(*args, **kwargs)
 
     return run
 
@@ -93,13 +145,8 @@ def _routed(func: Any, way: Callable[..., Any]) -> Callable[..., Any]:
     """The route, where a float takes part."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        for value in args:
-            if isinstance(value, torch.Tensor):
-                if value.is_floating_point():
-                    return way(*args, **kwargs)
-            elif isinstance(value, list | tuple) and _any_float(value):
-                return way(*args, **kwargs)
-        if kwargs and _any_float(kwargs.values()):
+        first = args[0]
+        if isinstance(first, torch.Tensor) and first.dtype is torch.float32 or _any_float(args) or _any_float(kwargs.values()):
             return way(*args, **kwargs)
         return _integers(func, way, args, kwargs)
 
@@ -107,19 +154,22 @@ def _routed(func: Any, way: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _integers(func: Any, way: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An operator on integers: as it is, unless floats come of it (a quotient): then on the nearest float32s."""
+    """An operator on integers: as it is, unless floats come of it (a quotient)."""
     out = func(*args, **kwargs)
     if _any_float([out]):
-        return way(*[value.to(torch.float32) if isinstance(value, torch.Tensor) else value for value in args], **kwargs)
-    return moved(func, args, kwargs, out)
+        return way(*args, **kwargs)
+    return ops.moved(func, args, kwargs, out)
 
 
-def _unlisted(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An operator without a route: fine where no float goes in or comes out."""
+def _unlisted(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], again: contextlib.AbstractContextManager[Any]) -> Any:
+    """An operator without a route: fine where no float goes in or comes out, or where it is made of others (as without autograd they arrive)."""
+    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+        with again:
+            return func.decompose(*args, **kwargs)
     if not _any_float(args) and not _any_float(kwargs.values()):
         out = func(*args, **kwargs)
         if not _any_float([out]):
-            return moved(func, args, kwargs, out)
+            return ops.moved(func, args, kwargs, out)
     raise Unsupported(str(func))
 
 

@@ -66,11 +66,14 @@ def operator(schema: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 @contextlib.contextmanager
 def recording(recorder: Recorder) -> Iterator[None]:
-    """`recorder` hears of every operator call of this process meanwhile."""
+    """`recorder` hears of every operator call of this process meanwhile, and in the dispatch mode of those that stay stock."""
+    from swarm.proof.canonical.mode import heard
+
     global _recorder
     before, _recorder = _recorder, recorder
     try:
-        yield
+        with heard():
+            yield
     finally:
         _recorder = before
 
@@ -87,6 +90,11 @@ def _recorded(recorder: Recorder, name: str, signature: inspect.Signature, funct
     outputs = function(*values, **named)
     recorder.after(name, tensors, attributes, outputs if isinstance(outputs, tuple) else (outputs,))
     return outputs
+
+
+def recorder() -> Recorder | None:
+    """Who is told of operator calls now."""
+    return _recorder
 
 
 def moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
