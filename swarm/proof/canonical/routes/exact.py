@@ -6,7 +6,7 @@ Operators on integers and truth values alone are exact whatever they are called,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -94,12 +94,9 @@ def _sorted(source: torch.Tensor, *, stable: bool | None = None, **_: Any) -> No
         raise Unsupported("aten.sort.stable", "has a canonical form where stable=True only")
 
 
-@_guard(torch.ops.aten.index_put_.default, torch.ops.aten.index_put.default)
-def _put(target: torch.Tensor, indices: list[torch.Tensor | None], values: torch.Tensor, accumulate: bool = False) -> None:
-    """No place is written twice."""
+def require_put_once(target: torch.Tensor, indices: Sequence[torch.Tensor | None], values: torch.Tensor) -> None:
+    """No place is written twice (`index_put` without sums: routes/index.py)."""
     _require_exact(values, target.dtype)
-    if accumulate:
-        raise Unsupported("aten.index_put_", "with accumulate=True has no canonical form here")
     whole = [index for index in indices if index is not None]
     if any(index.dtype in (torch.bool, torch.uint8) for index in whole) or values.numel() <= 1:
         return
