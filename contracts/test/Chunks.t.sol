@@ -79,6 +79,26 @@ contract ChunksTest is Base {
         }
     }
 
+    /// @dev 64 as the length of a block and an index with that bit in the same place would be one.
+    function test_verifyChunk_refusesIndicesOutside() public view {
+        Record memory r = records[0];
+        for (uint256 i = 1; r.length != 1024; ++i) r = records[i];
+        for (uint256 bit = 0; bit < 256; ++bit) {
+            isTrue(!opened.verifyChunk(r.digest, 1024, 1 << bit, r.opening.chunk, r.opening.siblings), "outside");
+        }
+    }
+
+    function test_verifyChunk_refusesOtherLengthsOfTheLastChunk() public view {
+        for (uint256 i = 0; i < records.length; ++i) {
+            Record memory r = records[i];
+            if (r.length == 0 || r.length / 1024 > r.index) continue;
+            ++r.length;
+            isTrue(!holds(r), "one more");
+            r.length -= 2;
+            isTrue(!holds(r), "one less");
+        }
+    }
+
     /// @dev The two chaining values below the root of two chunks are 64 bytes that could be said to be hashed: the flags tell them apart.
     function test_verifyChunk_refusesANodeAsAChunk() public view {
         Record memory r = two(0);
