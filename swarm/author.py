@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from swarm import seeds
 from swarm.groups import Group, Rollout
@@ -16,6 +16,7 @@ from swarm.proof.canonical import numerics
 from swarm.stages import Stages
 
 if TYPE_CHECKING:
+    from swarm.policy.labels import Choice
     from swarm.policy.sampler import Sample
     from swarm.tasks.task import Question
 
@@ -50,6 +51,11 @@ class Author:
         noise = [self._seeds(round, purpose or stage, index) for index in range(len(drafts))]
         samples = self._sample(stage, prompts, noise, progress)
         self.tokens += sum(len(sample.ids) for group in samples for sample in group)
+        return self._finish(drafts, prompts, samples, noise)
+
+    def _finish(self, drafts: list[Draft], prompts: list[list[int]], samples: list[list[Sample]], noise: list[list[bytes]]) -> list[Group]:
+        """Samples as groups: with the label of critiques, with the forecast of final answers."""
+        stage = drafts[0].group.stage
         rollouts = self._judge(prompts, samples, noise) if stage == "critique" else [[self._rollout(s) for s in group] for group in samples]
         groups = [replace(draft.group, rollouts=tuple(rows)) for draft, rows in zip(drafts, rollouts, strict=True)]
         return self._forecast(groups, drafts) if stage == "resolve" else groups
@@ -76,22 +82,15 @@ class Author:
 
     def _judge(self, prompts: list[list[int]], samples: list[list[Sample]], noise: list[list[bytes]]) -> list[list[Rollout]]:
         """Critiques: the sampled text, then the cue (put there where the model did not write it), then a label drawn by log-probability."""
-        from swarm.policy import labels, sampler
-
-        model, chat, recipe = self.stages.policy.model, self.stages.chat, self.stages.recipe
         flat = [(prompts[n], sample, noise[n][g]) for n, group in enumerate(samples) for g, sample in enumerate(group)]
         texts = [self._text_before_cue(list(sample.ids)) for _, sample, _ in flat]
         ids = [text + self.stages.cue for text in texts]
-        warmth = dict(temperature=recipe.sampling.temperature, rows=recipe.sampling.rows)
-        prefixes = [prompt + own for (prompt, _, _), own in zip(flat, ids, strict=True)]
-        heads = [len(prompt) for prompt, _, _ in flat]
-        chosen = labels.choose(model, prefixes, self.stages.labels, [seed for *_, seed in flat], shared=heads, **warmth)
+        chosen = self._labels([prompt for prompt, _, _ in flat], ids, [seed for *_, seed in flat])
         forced = [k for k, (_, sample, _) in enumerate(flat) if tuple(ids[k]) != sample.ids]
-        scored = iter(sampler.logprobs(model, [flat[k][0] for k in forced], [ids[k] for k in forced], **warmth))
-        logprobs = {k: next(scored) for k in forced}
+        logprobs = dict(zip(forced, self._scores([flat[k][0] for k in forced], [ids[k] for k in forced]), strict=True))
         rollouts = [
             Rollout(
-                chat.decode(texts[k]),
+                self.stages.chat.decode(texts[k]),
                 tuple(ids[k]) + choice.ids,
                 tuple(logprobs.get(k, sample.logprobs)) + choice.token_logprobs,
                 finished=True,
@@ -99,8 +98,26 @@ class Author:
             )
             for k, ((_, sample, _), choice) in enumerate(zip(flat, chosen, strict=True))
         ]
-        size = recipe.learn.group_size
-        return [rollouts[start : start + size] for start in range(0, len(rollouts), size)]
+        left = iter(rollouts)
+        return [[next(left) for _ in group] for group in samples]
+
+    def _labels(self, prompts: list[list[int]], ids: list[list[int]], seeds: list[bytes]) -> list[Choice]:
+        from swarm.policy import labels
+
+        prefixes = [prompt + own for prompt, own in zip(prompts, ids, strict=True)]
+        how = dict(shared=[len(prompt) for prompt in prompts], **self._warmth)
+        return labels.choose(self.stages.policy.model, prefixes, self.stages.labels, seeds, **how)
+
+    def _scores(self, prompts: list[list[int]], ids: list[list[int]]) -> list[list[float]]:
+        """Log-probabilities of what was not sampled so."""
+        from swarm.policy import sampler
+
+        return sampler.logprobs(self.stages.policy.model, prompts, ids, **self._warmth)
+
+    @property
+    def _warmth(self) -> dict[str, Any]:
+        sampling = self.stages.recipe.sampling
+        return {"temperature": sampling.temperature, "rows": sampling.rows}
 
     def _text_before_cue(self, ids: list[int]) -> list[int]:
         cue = self.stages.cue
@@ -115,6 +132,5 @@ class Author:
         rows = [(n, rollout) for n, group in enumerate(groups) for rollout in group.rollouts]
         prefixes = [self.stages.check(drafts[n].question, rollout.text) for n, rollout in rows]
         chosen = labels.choose(self.stages.policy.model, prefixes, self.stages.labels, rows=self.stages.recipe.sampling.rows)
-        told = [replace(rollout, forecast=min(1.0, choice.probabilities[1])) for (_, rollout), choice in zip(rows, chosen, strict=True)]
-        size = self.stages.recipe.learn.group_size
-        return [replace(group, rollouts=tuple(told[n * size : (n + 1) * size])) for n, group in enumerate(groups)]
+        told = iter([replace(row, forecast=min(1.0, choice.probabilities[1])) for (_, row), choice in zip(rows, chosen, strict=True)])
+        return [replace(group, rollouts=tuple(next(told) for _ in group.rollouts)) for group in groups]

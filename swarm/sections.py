@@ -212,6 +212,7 @@ class Proof(Section):
     reveal: int = Field(60, ge=3, le=86_400, description="Window in which they open it.")
     challenge: int = Field(120, ge=3, le=604_800, description="Window in which anyone may dispute the outcome.")
     drawn: int = Field(2, ge=1, le=10_000, description="q: steps drawn of each commitment.")
+    rollouts: int = Field(0, ge=0, le=1_000_000, description="Profile `canonical`: of a drawn step's own rollouts an auditor derives so many again, drawn by the audit beacon; 0: all of them.")
     steps: int = Field(1000, ge=1, le=1_000_000, description="T: most steps a peer may commit in an epoch.")
     units: int = Field(1_000_000, ge=1, le=2**60, description="Work units (MFLOP) in an epoch that earn the full score for work; more earn no more.")
     stake: int = Field(1000, ge=1, le=10**9, description="Credits that stand behind a peer.")

@@ -78,3 +78,41 @@ def test_noise_extremes_are_those_of_the_docstring():
 def test_wrong_arguments_are_refused(seed, positions):
     with pytest.raises(ValueError):
         noise.gumbel([seed], positions, 8)
+
+
+def lines(vocabulary: int, rows: int, scale: float, seed: int) -> tuple[torch.Tensor, np.ndarray]:
+    logits = torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(seed)) * scale
+    return logits, noise.many_bits([derive("line", seed, row) for row in range(rows)], range(1), vocabulary)[:, 0]
+
+
+SHAPES = [(58, 64, 3.0), (1, 3, 1.0), (3, 400, 0.0), (49_152, 6, 4.0), (49_152, 3, 0.01), (64, 90, 3e4), (9, 40, 1e30)]
+
+
+@pytest.mark.parametrize("vocabulary, rows, scale", SHAPES)
+def test_the_winner_is_the_argmax_of_the_sum(vocabulary, rows, scale):
+    logits, drawn = lines(vocabulary, rows, scale, 1)
+    totals = logits + noise.of_bits(drawn)
+    found, best = noise.winners(logits, drawn)
+    assert torch.equal(found, totals.argmax(-1)) and torch.equal(best, totals.max(-1).values)
+
+
+def test_the_first_of_equal_totals_wins():
+    drawn = np.full((2, 6), 2**22, dtype=np.int32)
+    assert noise.winners(torch.tensor([[1.0, 2, 2, 0, 2, 1], [0, 0, 0, 0, 0, 0]]), drawn)[0].tolist() == [1, 0]
+
+
+def test_winners_of_odd_lines_are_those_of_argmax():
+    logits, drawn = lines(40, 6, 2.0, 2)
+    infinity, nan = float("inf"), float("nan")
+    logits[0, 7:] = -infinity
+    logits[1] = -infinity
+    logits[2, 5] = infinity
+    logits[3, 9] = nan
+    logits[4, 3] = -nan
+    totals = logits + noise.of_bits(drawn)
+    assert torch.equal(noise.winners(logits, drawn)[0], totals.argmax(-1))
+
+
+def test_few_entries_are_added_up():
+    logits, drawn = lines(49_152, 8, 3.0, 3)
+    assert len(noise._sieve(logits.numpy(), drawn)[0]) < 100

@@ -100,19 +100,6 @@ def test_batching_changes_no_token(rows, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("temperature, top_p", [(1.0, 1.0), (0.7, 0.8)])
-def test_an_honest_sample_is_its_own_redraw(kind, temperature, top_p):
-    model = random_model(kind)
-    how = {"temperature": temperature, "top_p": top_p}
-    drawn = sampler.generate(model, PROMPTS, seeds(5, 4), max_tokens=12, eos=EOS, pad=PAD, **how)
-    flat = [(PROMPTS[n], list(s.ids), seeds(5, 4)[n][g]) for n, group in enumerate(drawn) for g, s in enumerate(group)]
-    prompts, completions, of = (list(column) for column in zip(*flat, strict=True))
-    assert sampler.redraw(model, prompts, completions, of, **how) == completions
-    forged = [[*ids[:-1], (ids[-1] + 1) % VOCABULARY] for ids in completions]
-    assert all(a[-1] != b[-1] for a, b in zip(sampler.redraw(model, prompts, forged, of, **how), forged, strict=True))
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_logprobs_are_those_of_a_plain_forward_pass(kind):
     model = random_model(kind)
     completions = [[4, 5, 6, 1], [7], [], [2, 3], [30, 31, 32, 33, 34, 35]]

@@ -6,6 +6,7 @@ seed the label is drawn by Gumbel-max over that distribution, without one it is 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,7 @@ class Choice:
     logprobs: tuple[float, ...]  # one per label; their exponentials sum to 1
     ids: tuple[int, ...]
     token_logprobs: tuple[float, ...]  # one per id, over the whole vocabulary: what a trainer compares
+    ahead: float = math.inf  # of the next label, noise included
 
     @property
     def probabilities(self) -> tuple[float, ...]:
@@ -55,8 +57,10 @@ def choose(
     for n, tokens in enumerate(scores):
         normal = torch.stack([line.sum() for line in tokens]).log_softmax(-1)
         noise = gumbel([derive("label", seeds[n])], range(1), len(labels))[0, 0] if seeds else 0.0
-        index = int((normal + noise).argmax())
-        chosen.append(Choice(index, tuple(normal.tolist()), tuple(labels[index]), tuple(tokens[index].tolist())))
+        totals = normal + noise
+        index = int(totals.argmax())
+        first, second = sorted(totals.tolist(), reverse=True)[:2]
+        chosen.append(Choice(index, tuple(normal.tolist()), tuple(labels[index]), tuple(tokens[index].tolist()), first - second))
     return chosen
 
 

@@ -1,11 +1,11 @@
 """Rollouts: batched sampling whose every token follows from (weights, prompt, seed), and can be drawn again alone.
 
-`generate` draws groups of samples, `greedy` takes the likeliest tokens, `logprobs` scores given tokens by teacher forcing, and
-`redraw` says which tokens a seed would have drawn at each place of given completions, from one such pass.
+`generate` draws groups of samples, `greedy` takes the likeliest tokens, `logprobs` scores given tokens by teacher forcing; what seeds draw
+along given completions, from one such pass, is in `redraw.py`.
 
 Token t of a sample is the argmax of logits / temperature + Gumbel noise of (seed, t), over the nucleus where top_p < 1. Which
-rows share a batch does not enter, but floating-point sums do: in another batch shape logits differ by about 1e-6 of their size, so a
-token can differ where its two best entries were that close (about once in 10^5 tokens).
+rows share a batch does not enter, but floating-point sums do, in stock PyTorch: in another batch shape logits differ by about 1e-6 of
+their size, so a token can differ where its two best entries were that close (about once in 10^5 tokens).
 
 Log-probabilities are float32, natural, of the whole vocabulary at `temperature` and before top_p: the numbers a trainer compares.
 """
@@ -16,11 +16,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from swarm.policy.context import Context, Rows, batches
-from swarm.policy.noise import gumbel
+from swarm.policy.noise import many_bits, winners
 
 ROWS = 64  # rows in a batch unless told otherwise
 COMPACT = 0.75  # rows that have ended are dropped once no more than this share is still going
@@ -62,7 +63,7 @@ def generate(
     flat = [seed for group in seeds for seed in group]
 
     def picker(batch: Rows) -> Pick:
-        return _Drawn([flat[i] for i in batch.indices], temperature, top_p)
+        return _Drawn([flat[i] for i in batch.indices], max_tokens, top_p)
 
     goal = _Goal(max_tokens, eos, stop or [], pad, temperature)
     samples = iter(_complete(model, [prompts[n] for n in owners], goal, picker, rows, progress))
@@ -88,27 +89,8 @@ def logprobs(
     scores: list[list[float]] = [[] for _ in completions]
     for i, logits in forced(model, prompts, completions, pad=pad, rows=rows):
         tokens = torch.tensor(completions[i], device=logits.device)
-        scores[i] = _logprob(logits / temperature, tokens).tolist()
+        scores[i] = logprob(logits / temperature, tokens).tolist()
     return scores
-
-
-def redraw(
-    model: nn.Module,
-    prompts: list[list[int]],
-    completions: list[list[int]],
-    seeds: list[bytes],
-    *,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    pad: int = 0,
-    rows: int = ROWS,
-) -> list[list[int]]:
-    """The tokens that `seeds[i]` draws at each place of `completions[i]`, given the tokens before it: an honest sample is its own redraw."""
-    drawn: list[list[int]] = [[] for _ in completions]
-    for i, logits in forced(model, prompts, completions, pad=pad, rows=rows):
-        noise = gumbel([seeds[i]], range(len(completions[i])), logits.shape[-1])[0].to(logits.device)
-        drawn[i] = nucleus(logits / temperature, top_p).add_(noise).argmax(-1).tolist()
-    return drawn
 
 
 @torch.no_grad()
@@ -139,6 +121,11 @@ def nucleus(logits: Tensor, top_p: float) -> Tensor:
     return logits.masked_fill(outside, float("-inf"))
 
 
+def logprob(logits: Tensor, tokens: Tensor) -> Tensor:
+    """Log-probability (R,) of `tokens` (R,) under `logits` (R, V)."""
+    return logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+
+
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The model without dropout, and back to how it was."""
@@ -160,25 +147,24 @@ class _Goal:
 
 
 class _Drawn:
-    """Picks tokens by Gumbel-max; holds the noise of some positions ahead for the rows of one batch."""
+    """Picks tokens by Gumbel-max; holds the noise's integers of some positions ahead for the rows of one batch."""
 
-    def __init__(self, seeds: list[bytes], temperature: float, top_p: float):
-        self.seeds, self.temperature, self.top_p = seeds, temperature, top_p
+    def __init__(self, seeds: list[bytes], positions: int, top_p: float):
+        self.seeds, self.positions, self.top_p = seeds, positions, top_p
         self.held = range(0)
 
     def __call__(self, logits: Tensor, position: int, rows: Tensor) -> Tensor:
         if position not in self.held:
-            self._draw(position, rows, logits)
-        line = self.place[rows]
-        noise = self.noise[line, position - self.held.start]
-        return noise.add_(nucleus(logits, self.top_p) if self.top_p < 1 else logits).argmax(-1)
+            self._draw(position, rows, logits.shape[-1])
+        drawn = self.bits[self.place[rows.cpu().numpy()], position - self.held.start]
+        return winners((nucleus(logits, self.top_p) if self.top_p < 1 else logits).cpu(), drawn)[0].to(logits.device)
 
-    def _draw(self, position: int, rows: Tensor, logits: Tensor) -> None:
-        vocabulary = logits.shape[-1]
-        self.held = range(position, position + max(1, NOISE // (len(rows) * vocabulary)))
-        self.noise = gumbel([self.seeds[row] for row in rows.tolist()], self.held, vocabulary).to(logits.device)
-        self.place = torch.zeros(len(self.seeds), dtype=torch.long, device=logits.device)
-        self.place[rows] = torch.arange(len(rows), device=logits.device)
+    def _draw(self, position: int, rows: Tensor, vocabulary: int) -> None:
+        ahead = max(1, NOISE // (len(rows) * vocabulary))
+        self.held = range(position, min(position + ahead, self.positions))
+        self.bits = many_bits([self.seeds[row] for row in rows.tolist()], self.held, vocabulary)
+        self.place = np.zeros(len(self.seeds), dtype=np.int64)
+        self.place[rows.cpu().numpy()] = np.arange(len(rows))
 
 
 class _Written:
@@ -237,7 +223,7 @@ def _write(model: nn.Module, batch: Rows, goal: _Goal, pick: Pick, report: Progr
         if goal.temperature != 1:
             logits = logits / goal.temperature
         tokens = pick(logits, position, live)
-        going = written.add(position, live, tokens, _logprob(logits, tokens))
+        going = written.add(position, live, tokens, logprob(logits, tokens))
         count = int(going.sum())
         if report:
             report((position + 1) / goal.max_tokens if count else 1.0)
@@ -264,8 +250,3 @@ def _forced(model: nn.Module, batch: Rows, completions: list[list[int]], pad: in
         tail = rest[row, columns - min(wanted, len(completion) - 1) :]
         lines.append(torch.cat([first[row : row + 1], tail]) if wanted == len(completion) else tail)
     return lines
-
-
-def _logprob(logits: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability (R,) of `tokens` (R,) under `logits` (R, V)."""
-    return logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)

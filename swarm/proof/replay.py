@@ -1,9 +1,12 @@
-"""Replay: do a recorded step again and compare every bit (design.md section 6, profile `pinned`).
+"""Replay: do a recorded step again and compare every bit (design.md section 6).
 
-From the packed state before the step, the batch record and the stage blobs, the replayer derives the questions again, decodes the
-own rollouts of the round in their recorded batch shape and order, recomputes every reward, checks that foreign groups are signed by
-their authors, builds the batch and takes the optimizer step through the same function as the trainer. Anything that does not come
-out the same is a `Fault` that says where. Nothing here opens a socket or believes a size: the caller fetched by digest and bound.
+From the packed state before the step, the batch record and the stage blobs, the replayer derives the questions again, looks at the
+own rollouts of the round, recomputes every reward, checks that foreign groups are signed by their authors, builds the batch and
+takes the optimizer step through the same function as the trainer. Anything that does not come out the same is a `Fault` that says
+where. Nothing here opens a socket or believes a size: the caller fetched by digest and bound.
+
+Own rollouts are decoded again in their recorded batch shape and order under the profile `pinned`, for sums depend on these. Under `canonical`
+they are derived from one teacher-forced pass: all of a step, or those that the audit beacon draws where the recipe says how many.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from swarm.learn import state
 from swarm.learn.batch import Scored
 from swarm.learn.record import BatchRecord, Source, Trained
 from swarm.learn.root import state_root
+from swarm.proof import derivation
 from swarm.proof import leaf as leaves
 from swarm.proof.judged import Judged, Place
 from swarm.proof.leaf import Leaf
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from swarm.trainee import Trainee
 
 Blobs = Callable[[bytes], bytes]  # digest -> content, already checked against it
+MARGIN = 1e-3  # of a near token where numbers are stock PyTorch's: between batch shapes and machines logits differ by a tenth of that at most
 
 
 class Fault(Exception):
@@ -66,7 +71,7 @@ class Replayer:
         self.stages, self.trainee, self.recipe = stages, trainee, stages.recipe
         self.limits = Limits.of(stages.recipe)
         self._sizes = sizes(trainee.policy.model)
-        self._operator: bytes = b""
+        self._operator = self._beacon = b""
         self._verdicts: Mapping[Place, Judged] = {}
         stages.verdicts = lambda group: self._judged(group).rewards
 
@@ -78,31 +83,62 @@ class Replayer:
         usable_seeds: Collection[bytes],
         operator: bytes,
         verdicts: Mapping[Place, Judged] = MappingProxyType({}),
+        beacon: bytes = b"",
     ) -> Replayed:
         """Do one step again. `packed` is the state before it, `usable_seeds` are the epoch seeds it may have used, `operator` (20 bytes) is
         its author's: another operator's noise is another. `verdicts` are those on the answers that it was trained on, where they were final then.
+        `beacon` draws the rollouts that are looked at, where not all are; without one all are.
 
         Raises Fault where the record does not hold, Unjudged where a verdict is missing.
         """
-        self._operator, self._verdicts = operator, verdicts
+        self._operator, self._verdicts, self._beacon = operator, verdicts, beacon
         begun = time.process_time()
         if leaf.kind != leaves.LEARN:
             return Replayed(bytes(32), 0.0)  # a restore: earlier and later leaves vouch for both roots
-        self.load(packed, leaf)
-        record = self.record(leaf, blobs)
-        if leaf.units and leaf.epoch_seed not in usable_seeds:
-            raise Fault("seed", f"round {leaf.round} was played under a seed that no epoch near {leaf.epoch} has")
-        self.stages.epoch_seed = leaf.epoch_seed
+        record = self._take_up(leaf, packed, blobs, usable_seeds)
         result = self._again(leaf, record, blobs)
         if self.trainee.root != leaf.after:
             raise Fault("after", f"the state after round {leaf.round} differs")
         return Replayed(result.gradient, time.process_time() - begun)
 
+    def derive(
+        self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes], operator: bytes, beacon: bytes = b""
+    ) -> list[derivation.Derived]:
+        """Look at the own rollouts of a step only, stage by stage, up to the first difference; arguments as in `replay`. What stock PyTorch
+        cannot tell, where this machine is of another class or the batch has another shape, counts as near. Raises Fault."""
+        self._operator, self._beacon = operator, beacon
+        if leaf.kind != leaves.LEARN:
+            return []
+        record = self._take_up(leaf, packed, blobs, usable_seeds)
+        own = self._own_groups(leaf, record, blobs)
+        found: list[derivation.Derived] = []
+        for stage, places in self._drawn(leaf, own).items():
+            found.append(self._derived(leaf, own[stage], places, 0.0 if self._is_canonical else MARGIN))
+            if found[-1].difference:
+                break
+        return found
+
+    def _take_up(self, leaf: Leaf, packed: bytes, blobs: Blobs, usable_seeds: Collection[bytes]) -> BatchRecord:
+        """The state before a step, its record, and the seed it was played under."""
+        self.load(packed, leaf)
+        record = self.record(leaf, blobs)
+        if leaf.units and leaf.epoch_seed not in usable_seeds:
+            raise Fault("seed", f"round {leaf.round} was played under a seed that no epoch near {leaf.epoch} has")
+        self.stages.epoch_seed = leaf.epoch_seed
+        return record
+
     def _again(self, leaf: Leaf, record: BatchRecord, blobs: Blobs) -> StepResult:
         """The round from its own rollouts to the optimizer step, compared with what is said of it."""
         own = self._own_groups(leaf, record, blobs)
+        drawn = self._drawn(leaf, own)
         for stage, groups in own.items():
-            self._decode_again(leaf, self._operator, stage, groups, blobs(dict(record.own)[stage]))
+            blob = blobs(dict(record.own)[stage])
+            if pack(stage, leaf.round, leaf.epoch_seed, groups) != blob:
+                raise Fault("rollouts", f"{stage} of round {leaf.round} travels in other bytes than the format has")
+            if not self._is_canonical:
+                self._decode_again(leaf, stage, groups, blob)
+            elif difference := self._derived(leaf, groups, drawn[stage], 0.0).difference:
+                raise Fault("rollouts", f"round {leaf.round}: {difference}")
         result = self._step(leaf, self._batch(leaf, record, own, blobs))
         if result.advantages != [[advantage for _, _, advantage in trained.rollouts] for trained in record.trained]:
             raise Fault("advantages", f"round {leaf.round} was trained with other advantages than were recorded")
@@ -159,13 +195,27 @@ class Replayer:
             raise Fault("own blobs", f"round {leaf.round} does not answer its questions in order")
         return own
 
-    def _decode_again(self, leaf: Leaf, operator: bytes, stage: str, groups: list[Group], blob: bytes) -> None:
+    @property
+    def _is_canonical(self) -> bool:
+        return self.recipe.proof.profile == "canonical"
+
+    def _drawn(self, leaf: Leaf, own: dict[str, list[Group]]) -> dict[str, list[derivation.Place]]:
+        count = self.recipe.proof.rollouts if self._beacon else 0
+        return derivation.drawn(own, self._beacon, leaf.peer, leaf.step, count)
+
+    def _derived(self, leaf: Leaf, groups: list[Group], places: Collection[derivation.Place], margin: float) -> derivation.Derived:
+        try:
+            return derivation.Deriver(self.stages, seeds.author(self._operator, leaf.peer), margin).derive(groups, leaf.round, places)
+        except TaskError as error:
+            raise Fault("question", str(error)) from None
+
+    def _decode_again(self, leaf: Leaf, stage: str, groups: list[Group], blob: bytes) -> None:
         """Write a stage's rollouts again and compare the bytes."""
         try:
             drafts = [Draft(dataclasses.replace(group, rollouts=()), self.stages.question(group)) for group in groups]
         except TaskError as error:
             raise Fault("question", str(error)) from None
-        again = Author(self.stages, seeds.author(operator, leaf.peer)).write(drafts, leaf.round)
+        again = Author(self.stages, seeds.author(self._operator, leaf.peer)).write(drafts, leaf.round)
         if pack(stage, leaf.round, leaf.epoch_seed, again) != blob:
             raise Fault("rollouts", f"{stage} of round {leaf.round}: {_first_difference(groups, again)}")
 

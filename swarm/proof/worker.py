@@ -3,7 +3,8 @@
 It reads one job a line from stdin and answers one JSON line on stdout; jobs name files, never code. It has a model and tasks of its
 own, runs at lower priority, opens no socket and holds no key. Its first line tells the machine's determinism class.
 
-    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator, verdicts; blobs by digest beside it -> verdict
+    {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator, verdicts, beacon; blobs by digest beside it -> verdict
+    {"do": "derive", "folder": F}   the same: only the own rollouts of the steps are looked at          -> verdict
     {"do": "open", "folder": F}     F/job.json: the way from a stored state to a drawn one       -> F/<digest of the state>
 """
 
@@ -25,7 +26,8 @@ from swarm.proof import judged
 from swarm.proof.leaf import Leaf, leaf_of
 
 if TYPE_CHECKING:
-    from swarm.proof.replay import Replayer
+    from swarm.proof.derivation import Derived
+    from swarm.proof.replay import Blobs, Replayer
 
 NICENESS = 3  # small: an audit that comes too late costs its auditor more than a slower round
 JOB = "job.json"
@@ -43,33 +45,61 @@ def main(folder: Path) -> None:
         answer({"class": kind.hex(), "base": base.hex(), "facts": facts(replayer.stages), "cpu_s": round(time.process_time(), 2)})
         for line in sys.stdin:
             job = json.loads(line)
-            found = replay(replayer, Path(job["folder"])) if job["do"] == "replay" else open_state(replayer, Path(job["folder"]))
-            answer(found)
+            answer(JOBS[job["do"]](replayer, Path(job["folder"])))
 
 
 def replay(replayer: Replayer, folder: Path) -> dict[str, Any]:
     """Replay the steps of a job. The answer's `value` is keccak256 over the gradient roots in the order given."""
+    told = _each_step(folder, replayer.replay)
+    if told["verdict"] == OK:
+        gradients = [done.gradient for done in told.pop("done")]
+        told |= {"value": keccak(*gradients).hex(), "gradients": [gradient.hex() for gradient in gradients]}
+    return told
+
+
+def derive(replayer: Replayer, folder: Path) -> dict[str, Any]:
+    """Look at the own rollouts of the steps of a job. The answer counts rollouts, tokens, and tokens too near to tell."""
+
+    from swarm.proof.replay import Fault
+
+    def look(leaf: Leaf, packed: bytes, blobs: Blobs, seeds: set[bytes], operator: bytes, verdicts: object, beacon: bytes) -> list[Derived]:
+        found = replayer.derive(leaf, packed, blobs, seeds, operator, beacon)
+        if found and found[-1].difference:
+            raise Fault("rollouts", f"round {leaf.round}: {found[-1].difference}")
+        return found
+
+    told = _each_step(folder, look)
+    if told["verdict"] == OK:
+        found = [one for step in told.pop("done") for one in step]
+        near = {"near": sum(one.near for one in found), "widest": max((one.widest for one in found), default=0.0)}
+        told |= {"rollouts": sum(one.rollouts for one in found), "tokens": sum(one.tokens for one in found), **near}
+    return told
+
+
+def _each_step(folder: Path, work: Callable[..., Any]) -> dict[str, Any]:
+    """Do `work` for each step of a job, until one does not hold; its results are `done`."""
     from swarm.proof.replay import Fault, Unjudged
 
     job = json.loads((folder / JOB).read_bytes())
     seeds = {bytes.fromhex(seed) for seed in job["seeds"]}
-    operator = bytes.fromhex(job["operator"])
+    operator, beacon = bytes.fromhex(job["operator"]), bytes.fromhex(job.get("beacon", ""))
     verdicts = dict(map(judged.of_row, job.get("verdicts", [])))
-    gradients, cpu_s, blobs = [], 0.0, _reader(folder)
+    begun, blobs, done = time.process_time(), _reader(folder), []
     for at, (leaf, state) in enumerate(zip(_leaves(job), job["states"], strict=True)):
-        begun = time.process_time()
+        where = {"step": leaf.step, "at": at}
         try:
-            done = replayer.replay(leaf, blobs(bytes.fromhex(state)), blobs, seeds, operator, verdicts)
+            done.append(work(leaf, blobs(bytes.fromhex(state)), blobs, seeds, operator, verdicts, beacon))
         except Fault as fault:
-            spent = round(cpu_s + time.process_time() - begun, 3)
-            return {"verdict": FAULT, "step": leaf.step, "at": at, "where": fault.where, "what": fault.what, "cpu_s": spent}
+            return {"verdict": FAULT, **where, "where": fault.where, "what": fault.what, "cpu_s": _since(begun)}
         except FileNotFoundError as error:
-            return {"verdict": CANNOT, "step": leaf.step, "at": at, "where": "data", "what": f"blob {Path(error.filename).name[:16]} is missing"}
+            return {"verdict": CANNOT, **where, "where": "data", "what": f"blob {Path(error.filename).name[:16]} is missing"}
         except Unjudged as why:
-            return {"verdict": CANNOT, "step": leaf.step, "at": at, "where": "verdict", "what": str(why), "cpu_s": round(cpu_s, 3)}
-        gradients.append(done.gradient)
-        cpu_s += done.cpu_s
-    return {"verdict": OK, "value": keccak(*gradients).hex(), "gradients": [g.hex() for g in gradients], "cpu_s": round(cpu_s, 3)}
+            return {"verdict": CANNOT, **where, "where": "verdict", "what": str(why), "cpu_s": _since(begun)}
+    return {"verdict": OK, "done": done, "cpu_s": _since(begun)}
+
+
+def _since(begun: float) -> float:
+    return round(time.process_time() - begun, 3)
 
 
 def open_state(replayer: Replayer, folder: Path) -> dict[str, Any]:
@@ -86,6 +116,9 @@ def open_state(replayer: Replayer, folder: Path) -> dict[str, Any]:
     digest = blake3(packed).hexdigest()
     disk.replace(folder / digest, packed)
     return {"digest": digest, "cpu_s": round(time.process_time() - begun, 3)}
+
+
+JOBS = {"replay": replay, "derive": derive, "open": open_state}
 
 
 def write_job(folder: Path, leaves: list[Leaf], **values: Any) -> None:
