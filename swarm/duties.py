@@ -313,7 +313,8 @@ class Duties:
             who = {"swarm": self.swarm.id, "peer": case.peer, "operator": case.operator, "cap": self.swarm.terms.maxUnits}
             earlier = [self._blobs.get((header.key, epoch)) for epoch in self.schedule.seeds_for(header.epoch)[:-1]]
             said = Commitment(**vars(header), **who, earlier=tuple(filter(None, earlier)), base=self.swarm.base)
-            audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level)
+            beacon = self.swarm.audit_beacon(header.epoch) or b""
+            audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level, beacon=beacon)
             self.desk.audit(audit)
         if audit.verdict is None:
             return None

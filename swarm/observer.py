@@ -88,13 +88,16 @@ class Observer:
         self.folder, self.chain, self.swarm, self.rules, self.network, self.say = folder, chain, swarm, rules, network, say
         self.machine = bytes(32)
 
-    def audit(self, target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
-        """Replay the drawn steps (or `steps`) of a commitment; the audit with its verdict. Raises InputError, ResourceError."""
-        with self.at_work() as audit:
+    def audit(self, target: Target, steps: list[int] | None, timeout_s: float, do: str = "replay") -> Audit:
+        """Replay the drawn steps (or `steps`) of a commitment, or only "derive" their own rollouts, which a machine of another class can do
+        too; the audit with its verdict. Raises InputError, ResourceError."""
+        if do == "derive" and self.rules.learn.method == "sft":
+            raise InputError("this swarm learns from rows: its steps have no rollouts", "leave --rollouts out")
+        with self.at_work(do) as audit:
             return audit(target, steps, timeout_s)
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[Callable[[Target, list[int] | None, float], Audit]]:
+    def at_work(self, do: str = "replay") -> Iterator[Callable[[Target, list[int] | None, float], Audit]]:
         """`audit`, for several commitments one after the other: the model is loaded once, then `machine` is the class of this machine."""
         from swarm.network.store import BlobStore
         from swarm.proof.desk import Desk
@@ -111,16 +114,18 @@ class Observer:
 
             def audit(target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
                 epoch[0] = target.header.epoch
-                return self._audited(desk, target, steps, timeout_s)
+                return self._audited(desk, target, steps, timeout_s, do)
 
             yield audit
             desk.close()
 
-    def _audited(self, desk: Desk, target: Target, steps: list[int] | None, timeout_s: float) -> Audit:
+    def _audited(self, desk: Desk, target: Target, steps: list[int] | None, timeout_s: float, do: str) -> Audit:
         header = target.header
-        audit = Audit(self._said(target), steps if steps is not None else self._drawn(header), time.time() + timeout_s)
         theirs = self.chain.read("vault", "classAt", header.key, header.epoch)
-        if theirs != self.machine:
+        beacon = b"" if steps is not None else self.swarm.audit_beacon(header.epoch) or b""  # of steps named by hand all is looked at
+        drawn = steps if steps is not None else self._drawn(header)
+        audit = Audit(self._said(target), drawn, time.time() + timeout_s, beacon=beacon, do=do, machine=theirs if do == "derive" else b"")
+        if do == "replay" and theirs != self.machine:
             audit.verdict = "cannot"
             audit.told = {"what": f"{target.name} works in class {theirs.hex()[:8]}, this machine is of class {self.machine.hex()[:8]}: bits differ"}
             return audit

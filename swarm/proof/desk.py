@@ -79,6 +79,9 @@ class Audit:
     drawn: list[int]  # steps
     deadline: float  # chain time by which a verdict is needed
     level: int = 0
+    beacon: bytes = b""  # draws the rollouts of a step, where the recipe has not all of them looked at; the same at every level
+    do: str = "replay"  # or "derive": look at the own rollouts of the steps only
+    machine: bytes = b""  # class that the steps must be of; empty: this machine's
     verdict: str | None = None
     step: int = 0
     value: bytes = bytes(32)
@@ -256,10 +259,10 @@ class Desk:
             verdict, audit.told = FAULT, {"where": "record", "what": str(error)}
             audit.step = audit.step if audit.step in audit.drawn else audit.drawn[0]
         else:
-            audit.told = self._replayed("replay", folder, audit.deadline - MARGIN_S) or {"what": "the replay did not end in time"}
+            audit.told = self._replayed(audit.do, folder, audit.deadline - MARGIN_S) or {"what": "the replay did not end in time"}
             verdict = audit.told.get("verdict", CANNOT)
             audit.step = audit.told.get("step", 0) if verdict == FAULT else 0
-            audit.value = bytes.fromhex(audit.told["value"]) if verdict == OK else bytes(32)
+            audit.value = bytes.fromhex(audit.told.get("value", "")) or bytes(32)
             self.audit_cpu_s += audit.told.get("cpu_s", 0.0)
         audit.told["wall_s"] = round(time.monotonic() - begun, 1)
         audit.verdict = verdict
@@ -275,7 +278,7 @@ class Desk:
         coherence.check_header(epoch, this)
         earlier = [epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps) for steps, data in this.earlier]
         coherence.check_row(epoch, earlier, this.base, self.recorder.restores)
-        machine = self.recorder.machine
+        machine = audit.machine or self.recorder.machine
         if odd := next((leaf for leaf in epoch.leaves if leaf.machine != machine), None):
             raise Refused("class", f"step {odd.step} is of class {odd.machine.hex()[:8]}, its author is registered in {machine.hex()[:8]}")
         learned = [(epoch.leaves[step], epoch.states[step]) for step in audit.drawn if epoch.leaves[step].kind == leaves.LEARN]
@@ -294,8 +297,8 @@ class Desk:
                 verdicts += self.judgements.rows(leaf, record, lambda digest: (folder / digest.hex()).read_bytes())
         audit.step = 0
         seeds = [seed.hex() for seed in self.usable_seeds(this.epoch)]
-        states, operator = [state.hex() for _, state in learned], this.operator.hex()
-        write_job(folder, [leaf for leaf, _ in learned], states=states, seeds=seeds, operator=operator, verdicts=verdicts)
+        said = dict(states=[state.hex() for _, state in learned], seeds=seeds, operator=this.operator.hex())
+        write_job(folder, [leaf for leaf, _ in learned], **said, verdicts=verdicts, beacon=audit.beacon.hex())
 
     def _fetch(self, audit: Audit, digest: bytes, limit: int, folder: Path) -> bytes:
         """One blob from the prover or from whoever serves it, tried until the deadline; written into `folder` and served on."""
