@@ -77,6 +77,18 @@ def test_records_of_a_squatted_peer_id_do_not_fit_another_operator(swarm):
     assert fault_of(thief, replayer, leaf, packed, node.scribe.recorder.store.get, {node.stages.epoch_seed}) == "rollouts"
 
 
+def test_own_rollouts_are_derived_without_decoding(swarm, monkeypatch):
+    node, replayer, leaf, packed = opening(swarm)
+    monkeypatch.setattr("swarm.policy.sampler.generate", None)
+    store, seeds, step = node.scribe.recorder.store, {node.stages.epoch_seed}, node.scribe.recorder.steps(0)[ROUNDS - 1]
+    found = replayer.derive(leaf, packed, store.get, seeds, node.operator)
+    assert not any(one.difference for one in found) and sum(one.tokens for one in found) >= leaf.sampled > 0
+    own = [unpack(store.get(digest), node.journal.limits, node.me)[3] for _, digest in record_of(node, step).own]
+    assert [one.rollouts for one in found] == [sum(len(group.rollouts) for group in groups) for groups in own]
+    (one,) = replayer.derive(leaf, packed, store.get, seeds, bytes(20))
+    assert one.difference.stage == "answer" and one.difference.token == 0
+
+
 def test_forged_rewards_rollouts_seeds_and_units_are_seen(swarm):
     steps = swarm[0][0].scribe.recorder.steps(0)
     place = next(place for place, step in enumerate(steps) if any(t.source < 0 for t in record_of(swarm[0][0], step).trained))

@@ -11,13 +11,19 @@ of the nucleus' probability is left open at its edge.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from swarm.policy.noise import bits, of_bits, winners
-from swarm.policy.sampler import ROWS, Sample, forced, logprob, nucleus
+from swarm.policy.sampler import ROWS, Sample, forced, nucleus
+
+ENTRIES = 2**19  # logits looked at together, where completions are short or the vocabulary small
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,13 @@ def redraw(
     told = [replace(one, ids=one.ids[: _readable(one, ends, vocabulary)]) for one in told]
     fed = [[*one.ids, *_asked(one, ends)] for one in told]
     drawn: dict[int, Redrawn] = {}
-    for i, logits in forced(model, [one.prompt for one in told], fed, pad=pad, rows=rows):
-        if temperature != 1:
-            logits = logits / temperature
-        drawn[i] = _walk(told[i], ends, _Lines.of(logits, told[i], fed[i], ends, top_p, margin), margin)
-        if drawn[i].place is None and len(told[i].ids) < whole[i]:
-            drawn[i] = replace(drawn[i], place=len(told[i].ids))
+    for block in _blocks(forced(model, [one.prompt for one in told], fed, pad=pad, rows=rows)):
+        logits = torch.cat([lines for _, lines in block]) if len(block) > 1 else block[0][1]
+        lines = _lines(logits / temperature if temperature != 1 else logits, [(told[i].seed, fed[i]) for i, _ in block], ends, top_p, margin)
+        for i, _ in block:
+            drawn[i] = _walk(told[i], ends, [next(lines) for _ in fed[i]], margin)
+            if drawn[i].place is None and len(told[i].ids) < whole[i]:
+                drawn[i] = replace(drawn[i], place=len(told[i].ids))
     return [drawn.get(i) or Redrawn(Sample((), (), False), 0 if whole[i] else None, ()) for i in range(len(told))]
 
 
@@ -98,42 +105,56 @@ def _asked(one: Told, ends: Ends) -> list[int]:
     return [] if len(one.ids) >= ends.max_tokens or ends.ended(one.ids) else [0]
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """One entry per place: what is drawn, its log-probability and the told token's, and how far the told token and EOS are behind."""
-
-    ids: list[int]
-    logprobs: list[float]
-    scores: list[float]
-    behind: list[float]
-    eos_behind: list[float]
-
-    @classmethod
-    def of(cls, logits: Tensor, one: Told, fed: list[int], ends: Ends, top_p: float, margin: float) -> _Lines:
-        tokens = torch.tensor(fed, device=logits.device)
-        noise = bits(one.seed, range(len(fed)), logits.shape[-1])
-        wide = (nucleus(logits, top_p) if top_p < 1 else logits).cpu()
-        drawn, best = winners(wide, noise)
-        if top_p < 1 and margin:
-            best = winners(nucleus(logits, top_p * (1 - margin)).cpu(), noise)[1]
-            wide = nucleus(logits, min(1.0, top_p * (1 + margin))).cpu()
-        place = torch.arange(len(fed))
-        columns = torch.tensor([[token, *sorted(ends.eos)] for token in fed])
-        totals = wide[place[:, None], columns] + of_bits(noise[place[:, None], columns])
-        behind = best[:, None] - totals
-        said = logprob(logits, tokens).tolist(), logprob(logits, drawn.to(logits.device)).tolist()
-        nearest_eos = behind[:, 1:].min(-1).values.tolist() if ends.eos else [float("inf")] * len(fed)
-        return cls(drawn.tolist(), said[1], said[0], behind[:, 0].tolist(), nearest_eos)
+def _blocks(passes: Iterator[tuple[int, Tensor]]) -> Iterator[list[tuple[int, Tensor]]]:
+    """Completions together, as long as their logits are few."""
+    block: list[tuple[int, Tensor]] = []
+    entries = 0
+    for i, logits in passes:
+        if block and entries + logits.numel() > ENTRIES:
+            yield block
+            block, entries = [], 0
+        block.append((i, logits))
+        entries += logits.numel()
+    if block:
+        yield block
 
 
-def _walk(one: Told, ends: Ends, lines: _Lines, margin: float) -> Redrawn:
+class _Line(NamedTuple):
+    """One place: what is drawn, its log-probability and the told token's, and how far the told token and EOS are behind."""
+
+    drawn: int
+    logprob: float
+    score: float
+    behind: float
+    eos_behind: float
+
+
+def _lines(logits: Tensor, fed: list[tuple[bytes, list[int]]], ends: Ends, top_p: float, margin: float) -> Iterator[_Line]:
+    """The lines of some completions, one after the other."""
+    noise = np.concatenate([bits(seed, range(len(ids)), logits.shape[-1]) for seed, ids in fed])
+    wide = (nucleus(logits, top_p) if top_p < 1 else logits).cpu()
+    drawn, best = winners(wide, noise)
+    if top_p < 1 and margin:
+        best = winners(nucleus(logits, top_p * (1 - margin)).cpu(), noise)[1]
+        wide = nucleus(logits, min(1.0, top_p * (1 + margin))).cpu()
+    told = torch.tensor([token for _, ids in fed for token in ids])
+    columns = torch.cat([told[:, None], torch.tensor(sorted(ends.eos), dtype=torch.long).expand(len(told), -1)], 1)
+    place = torch.arange(len(told))[:, None]
+    behind = best[:, None] - (wide[place, columns] + of_bits(noise[place, columns]))
+    nearest_eos = behind[:, 1:].min(-1).values.tolist() if ends.eos else [math.inf] * len(told)
+    both = torch.stack([drawn, told], 1).to(logits.device)
+    scores = (logits.gather(1, both) - logits.logsumexp(-1)[:, None]).tolist()
+    return iter([_Line(*each) for each in zip(drawn.tolist(), *zip(*scores, strict=True), behind[:, 0].tolist(), nearest_eos, strict=True)])
+
+
+def _walk(one: Told, ends: Ends, lines: list[_Line], margin: float) -> Redrawn:
     """Go along the tokens told until the first that does not follow."""
     near: list[Near] = []
-    scores = tuple(lines.scores[: len(one.ids)])
+    scores = tuple(line.score for line in lines[: len(one.ids)])
 
     def found(place: int | None, taken: int, finished: bool, more: tuple[int, ...] = ()) -> Redrawn:
         ids = (*one.ids[:taken], *more)
-        logprobs = (*scores[:taken], *(lines.logprobs[taken] for _ in more))
+        logprobs = (*scores[:taken], *(lines[taken].logprob for _ in more))
         return Redrawn(Sample(ids, logprobs, finished), place, scores, tuple(near))
 
     count = len(one.ids)
@@ -142,16 +163,16 @@ def _walk(one: Told, ends: Ends, lines: _Lines, margin: float) -> Redrawn:
             return found(None if place == count else place, place, True)
         if place == ends.max_tokens:
             return found(None if place in (count, one.put) else place, place, False)
-        drawn = lines.ids[place]
-        if place == one.put and drawn in ends.eos:
-            return found(None, place, True, (drawn,))
-        if place == one.put and lines.eos_behind[place] < margin:
-            near.append(Near(place, lines.eos_behind[place]))
+        line = lines[place]
+        if place == one.put and line.drawn in ends.eos:
+            return found(None, place, True, (line.drawn,))
+        if place == one.put and line.eos_behind < margin:
+            near.append(Near(place, line.eos_behind))
             return found(None, place, True)
         if place == count:
             break
-        if drawn != one.ids[place]:
-            if not lines.behind[place] < margin:
+        if line.drawn != one.ids[place]:
+            if not line.behind < margin:
                 break
-            near.append(Near(place, lines.behind[place]))
-    return found(place, place, lines.ids[place] in ends.eos, (lines.ids[place],))
+            near.append(Near(place, line.behind))
+    return found(place, place, line.drawn in ends.eos, (line.drawn,))

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from swarm import seeds
 from swarm.author import Author, Draft
 from swarm.groups import Group, Rollout
+from swarm.proof.canonical import numerics
 
 if TYPE_CHECKING:
     from swarm.policy.labels import Choice
-    from swarm.policy.redraw import Redrawn
+    from swarm.policy.redraw import Redrawn, Told
     from swarm.policy.sampler import Sample
     from swarm.stages import Stages
 
@@ -70,6 +71,10 @@ class Deriver(Author):
         taken = {n: [g for at, g in places if at == n] for n in sorted({n for n, _ in places})}
         if not taken:
             return Derived(0, 0, 0, 0.0, None)
+        with numerics(self.stages.recipe):
+            return self._derive(groups, round, taken)
+
+    def _derive(self, groups: list[Group], round: int, taken: dict[int, list[int]]) -> Derived:
         drafts = [Draft(replace(groups[n], rollouts=()), self.stages.question(groups[n])) for n in taken]
         told = [replace(groups[n], rollouts=tuple(groups[n].rollouts[g] for g in of)) for n, of in taken.items()]
         prompts = [self.stages.prompt(draft.group, draft.question) for draft in drafts]
@@ -98,12 +103,12 @@ class Deriver(Author):
         return Derived(len(flat), sum(len(rollout.ids) for rollout in flat), len(near), max(near, default=0.0), difference)
 
     def _redrawn(self, told: list[Group], prompts: list[list[int]], noise: list[list[bytes]]) -> list[Redrawn]:
-        from swarm.policy.redraw import Ends, Told, redraw
+        from swarm.policy.redraw import Ends, redraw
 
         recipe, policy, stage = self.stages.recipe, self.stages.policy, told[0].stage
         ends = Ends(getattr(recipe, stage).max_tokens, policy.eos, tuple(self.stages.cue) if stage == "critique" else ())
         rows = [
-            Told(prompt, *self._own(rollout, stage), seed=seed)
+            self._as_told(prompt, rollout, seed, stage)
             for prompt, group, of in zip(prompts, told, noise, strict=True)
             for rollout, seed in zip(group.rollouts, of, strict=True)
         ]
@@ -112,12 +117,15 @@ class Deriver(Author):
         self._said = {(tuple(row.prompt), tuple(row.ids)): list(one.scores) for row, one in zip(rows, again, strict=True)}
         return again
 
-    def _own(self, rollout: Rollout, stage: str) -> tuple[list[int], int | None]:
-        """What the sample was continued to, and where a critique's cue begins. A label that is not there shows when the whole is compared."""
+    def _as_told(self, prompt: list[int], rollout: Rollout, seed: bytes, stage: str) -> Told:
+        """What a sample went on with, and where a critique's cue begins. A label that is not there shows when the whole is compared."""
+        from swarm.policy.redraw import Told
+
         if stage != "critique":
-            return list(rollout.ids), None
+            return Told(prompt, list(rollout.ids), seed)
         body = list(rollout.ids[: len(rollout.ids) - len(self.stages.labels[rollout.label or 0])])
-        return body, len(body) - len(self.stages.cue) if body[len(body) - len(self.stages.cue) :] == self.stages.cue else None
+        text = len(body) - len(self.stages.cue)
+        return Told(prompt, body, seed, text if text >= 0 and body[text:] == self.stages.cue else None)
 
     def _token(self, stage: str, at: Place, said: Rollout, again: Redrawn) -> Difference:
         place, follows = again.place, again.sample.ids[again.place :]
