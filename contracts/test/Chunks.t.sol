@@ -179,7 +179,7 @@ contract ChunksTest is Base {
 
     function report(string memory name, uint256 gas) private returns (uint256) {
         emit log_named_uint(name, gas);
-        vm.snapshotValue("numeric", name, gas);
+        vm.snapshotValue("openings", name, gas);
         return gas;
     }
 }
