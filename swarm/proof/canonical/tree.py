@@ -1,0 +1,87 @@
+"""The Merkle tree over a value's words (kernels/tree.c): leaves are chunks of 8 words, hashed and joined as `swarm.merkle` does.
+
+A value's root needs memory of a thousandth of the value. Of a level's nodes one asks for a few: they are made from their own words.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from swarm.errors import InputError
+from swarm.proof.canonical.native import Kernel
+
+CHUNK = 8  # words under a leaf
+HASH = 32  # bytes
+BLOCK = 10  # levels that the kernel climbs at once
+EMPTY = bytes(HASH)
+
+_leaves = Kernel("canonical_tree_leaves", "pnp")
+_above = Kernel("canonical_tree_above", "pnp")
+_blocks = Kernel("canonical_tree_blocks", "pnp")
+
+
+def root(words: np.ndarray) -> bytes:
+    """32 bytes over any number of 32-bit words; of none, zeros."""
+    flat = _flat(words)
+    return _top(flat) if flat.size else EMPTY
+
+
+def height(words: int) -> int:
+    """The root's level over so many words; leaves are level 0."""
+    return max(0, (-(-words // CHUNK) - 1).bit_length())
+
+
+def nodes(words: np.ndarray, level: int, first: int, count: int) -> list[bytes]:
+    """Nodes `first` to `first + count` of a level, as many as there are."""
+    flat = _flat(words)
+    if level < 0 or first < 0 or count < 0:
+        raise InputError(f"nodes {first} to {first + count} of level {level}")
+    level = min(level, height(flat.size))  # above the root there is the root
+    under = CHUNK << level
+    part = flat[first * under : (first + count) * under]
+    if level == 0 or not part.size:
+        return _hashes(_leaves_over(part)) if part.size else []
+    rows = [part[at : at + under] for at in range(0, part.size, under)]
+    return [_top(row) for row in rows] if level >= BLOCK else _hashes(_climbed(_leaves_over(part), level))
+
+
+def levels(words: np.ndarray) -> list[np.ndarray]:
+    """All levels, leaves first: uint8 arrays of (nodes, 32). None of no words."""
+    flat = _flat(words)
+    made = [_leaves_over(flat)] if flat.size else []
+    while made and len(made[-1]) > 1:
+        made.append(_climbed(made[-1], 1))
+    return made
+
+
+def _flat(words: np.ndarray) -> np.ndarray:
+    if words.dtype.itemsize != 4:
+        raise InputError(f"{words.dtype} is not 32 bits wide")
+    return np.ascontiguousarray(words).reshape(-1).view(np.uint32)
+
+
+def _top(flat: np.ndarray) -> bytes:
+    row = np.empty((-(-flat.size // (CHUNK << BLOCK)), HASH), np.uint8)
+    _blocks.call(flat.ctypes.data, flat.size, row.ctypes.data)
+    return _climbed(row, 64).tobytes()
+
+
+def _leaves_over(flat: np.ndarray) -> np.ndarray:
+    row = np.empty((-(-flat.size // CHUNK), HASH), np.uint8)
+    _leaves.call(flat.ctypes.data, flat.size, row.ctypes.data)
+    return row
+
+
+def _climbed(row: np.ndarray, most: int) -> np.ndarray:
+    """The level `most` above, or the root."""
+    for _ in range(most):
+        if len(row) == 1:
+            break
+        above = np.empty((-(-len(row) // 2), HASH), np.uint8)
+        _above.call(row.ctypes.data, len(row), above.ctypes.data)
+        row = above
+    return row
+
+
+def _hashes(row: np.ndarray) -> list[bytes]:
+    return [each.tobytes() for each in row]

@@ -1,0 +1,58 @@
+"""Trees over words are those of `swarm.merkle`, in every build, of any length, whole or a few nodes of a level."""
+
+import numpy as np
+import pytest
+
+from swarm import merkle
+from swarm.errors import InputError
+from swarm.proof.canonical import native, tree
+from swarm.proof.canonical.build import BUILDS
+from swarm.proof.dispute_format import chunks
+
+LENGTHS = [1, 7, 8, 9, 16, 17, 24, 64, 65, 100, 129, 1000, 8193, 20_001]
+
+
+def drawn(length: int) -> np.ndarray:
+    return np.random.default_rng(length).integers(0, 2**32, length, dtype=np.uint32)
+
+
+@pytest.mark.parametrize("name", ["native", "avx2", "sse2"])
+def test_a_root_is_that_of_the_chunks(name):
+    if not BUILDS[name].loads:
+        pytest.skip(f"{name} does not run on this machine")
+    with native.using(BUILDS[name]):
+        for length in LENGTHS if name == "native" else LENGTHS[:-2]:
+            words = drawn(length)
+            assert tree.root(words) == merkle.root(chunks(words)), length
+            assert tree.root(words.view(np.float32)[::-1][::-1]) == tree.root(words)
+    assert tree.root(np.zeros(0, np.float32)) == bytes(32)
+
+
+def test_levels_and_single_nodes_agree():
+    for length in (1, 9, 100, 8193, 50_000):
+        words = drawn(length)
+        rows = tree.levels(words)
+        assert rows[-1].tobytes() == tree.root(words) and len(rows) == tree.height(length) + 1
+        for level, row in enumerate(rows):
+            every = [node.tobytes() for node in row]
+            assert tree.nodes(words, level, 0, len(every) + 3) == every
+            for first in {0, len(every) // 2, len(every) - 1}:
+                assert tree.nodes(words, level, first, 2) == every[first : first + 2]
+    assert tree.nodes(drawn(100), 0, 500, 2) == [] and tree.levels(drawn(0)) == []
+
+
+def test_words_are_32_bits_and_places_are_not_negative():
+    with pytest.raises(InputError, match="float64"):
+        tree.root(np.zeros(3))
+    with pytest.raises(InputError, match="level -1"):
+        tree.nodes(drawn(8), -1, 0, 1)
+
+
+def test_threads_make_no_other_tree():
+    words = drawn(300_000)
+    alone = tree.root(words)
+    try:
+        native.threads(3)
+        assert tree.root(words) == alone == tree.levels(words)[-1].tobytes()
+    finally:
+        native.threads(1)
