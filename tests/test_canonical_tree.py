@@ -41,6 +41,16 @@ def test_levels_and_single_nodes_agree():
     assert tree.nodes(drawn(100), 0, 500, 2) == [] and tree.levels(drawn(0)) == []
 
 
+def test_a_tree_of_words_is_the_tree_of_its_chunks():
+    for length in (0, 3, 8, 150, 1001):
+        words = drawn(length)
+        mine, right = tree.WordTree(words.view(np.float32)), merkle.Tree(chunks(words))
+        assert mine.root == right.root and mine.height == right.height
+        assert list(mine.digests) == right.digests and [list(row) for row in mine.levels] == right.levels
+        assert mine.digests[:5] == right.digests[:5]
+        assert all(mine.path(index) == right.path(index) for index in range(len(right.digests)))
+
+
 def test_words_are_32_bits_and_places_are_not_negative():
     with pytest.raises(InputError, match="float64"):
         tree.root(np.zeros(3))

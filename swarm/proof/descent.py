@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from judge.tree import above
 from swarm.keys import keccak
 from swarm.merkle import Tree
+from swarm.proof.canonical.tree import WordTree
 from swarm.proof.dispute_format import DEPTH
 
 
@@ -26,7 +27,7 @@ class Reveal:
     nodes: tuple[bytes, ...]
 
 
-def shown(tree: Tree, height: int, index: int) -> list[bytes]:
+def shown(tree: Tree | WordTree, height: int, index: int) -> list[bytes]:
     """What a side shows of its tree below a node."""
     low = max(0, height - DEPTH)
     row = tree.levels[low] if low else tree.digests
@@ -36,7 +37,7 @@ def shown(tree: Tree, height: int, index: int) -> list[bytes]:
 class Known:
     """The prover's tree, as far as an own one (equal up to the disputed leaf) and the prover's reveals tell."""
 
-    def __init__(self, own: Tree, reveals: Iterable[Reveal] = ()):
+    def __init__(self, own: Tree | WordTree, reveals: Iterable[Reveal] = ()):
         self._own, self._told = own, {}
         for each in reveals:
             if not each.by_challenger:

@@ -18,6 +18,7 @@ import numpy as np
 from swarm.merkle import Tree
 from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Instruction, Kind, Operand
+from swarm.proof.canonical.tree import WordTree
 from swarm.proof.descent import Known, Reveal, shown
 from swarm.proof.side import Account, Side, address, place_of
 
@@ -102,14 +103,14 @@ class Player:
             return Move("reveal", (board.id, own))
         return Move("descend", (board.id, list(theirs), own) if self.is_challenger else (board.id, own, list(theirs)))
 
-    def _tree(self, board: Board) -> Tree:
+    def _tree(self, board: Board) -> Tree | WordTree:
         """The tree that is gone down now."""
         match = board.match
         if match.stage == Stage.VALUES:
             return self.side.values
         if match.stage == Stage.PROGRAM:
             return self._account(board).made
-        return Tree(form.chunks(self._running(board) if match.stage == Stage.RUN else self._words(board)))
+        return WordTree(self._running(board) if match.stage == Stage.RUN else self._words(board))
 
     def _show_entry(self, board: Board) -> Move:
         value = self.side.trace.values[board.match.value]
@@ -127,7 +128,7 @@ class Player:
         return Move("showInstruction", (board.id, self._entry(board), account.packed[position], account.program.path(position)))
 
     def _post_run(self, board: Board) -> Move:
-        tree = Tree(form.chunks(self._running(board)))
+        tree = WordTree(self._running(board))
         last = len(tree.digests) - 1
         return Move("postRun", (board.id, tree.root, tree.digests[last], tree.path(last)))
 
@@ -161,7 +162,7 @@ class Player:
 
     def _before(self, board: Board, run: int) -> Opening:
         """The running word before one that begins a chunk."""
-        tree = Tree(form.chunks(self._running(board)))
+        tree = WordTree(self._running(board))
         chunk = run // form.CHUNK - 1
         return NOTHING | {"chunk": tree.digests[chunk], "chunkProof": Known(tree, board.descents[-1]).path(chunk)}
 
@@ -183,7 +184,7 @@ class Player:
         else:
             made = operand.number - taken
             root, proof = account.made.digests[made], Known(account.made, board.descents[1]).path(made)
-        tree = Tree(form.chunks(account.values[operand.number]))
+        tree = WordTree(account.values[operand.number])
         chunk = at // form.CHUNK
         return {"root": root, "rootProof": proof, "chunk": tree.digests[chunk], "chunkProof": tree.path(chunk)}
 

@@ -38,6 +38,7 @@ import numpy as np
 from swarm import merkle
 from swarm.errors import InputError
 from swarm.keys import keccak
+from swarm.proof.canonical import tree
 from swarm.proof.canonical.definition.machine import DIMS, IMMEDIATE, Instruction, Kind, Operand
 
 CLASS = keccak(b"openswarm/canonical/1")  # the one determinism class of all machines that compute canonically: only its members can be disputed
@@ -75,7 +76,7 @@ def chunks(words: np.ndarray) -> list[bytes]:
 
 def value_root(words: np.ndarray) -> bytes:
     """32 bytes over a value's words (any 32-bit type)."""
-    return tree_root(chunks(words))
+    return tree.root(words)
 
 
 def tree_root(digests: list[bytes]) -> bytes:

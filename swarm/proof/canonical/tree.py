@@ -5,6 +5,10 @@ A value's root needs memory of a thousandth of the value. Of a level's nodes one
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from typing import overload
+
 import numpy as np
 
 from swarm.errors import InputError
@@ -52,6 +56,55 @@ def levels(words: np.ndarray) -> list[np.ndarray]:
     while made and len(made[-1]) > 1:
         made.append(_climbed(made[-1], 1))
     return made
+
+
+class Row(Sequence[bytes]):
+    """A level, or the chunks: 32 bytes each, as a list has them."""
+
+    def __init__(self, array: np.ndarray):
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[bytes]: ...
+
+    def __getitem__(self, place: int | slice) -> bytes | list[bytes]:
+        part = self._array[place]
+        return _hashes(part) if isinstance(place, slice) else part.tobytes()
+
+
+class WordTree:
+    """A value's tree with all its nodes, which take twice the value's memory; what `swarm.merkle.Tree` is over its chunks."""
+
+    def __init__(self, words: np.ndarray):
+        self._words = _flat(words)
+
+    @functools.cached_property
+    def digests(self) -> Row:
+        """The chunks."""
+        rest = -self._words.size % CHUNK
+        return Row((np.pad(self._words, (0, rest)) if rest else self._words).view(np.uint8).reshape(-1, HASH))
+
+    @functools.cached_property
+    def levels(self) -> list[Row]:
+        return [Row(each) for each in levels(self._words)]
+
+    @property
+    def root(self) -> bytes:
+        return self.levels[-1][0] if self.levels else EMPTY
+
+    @property
+    def height(self) -> int:
+        return max(0, len(self.levels) - 1)
+
+    def path(self, index: int) -> list[bytes]:
+        """Siblings of a chunk, from the bottom up."""
+        return [row[place] for level, row in enumerate(self.levels[:-1]) if (place := index >> level ^ 1) < len(row)]
 
 
 def _flat(words: np.ndarray) -> np.ndarray:
