@@ -128,7 +128,7 @@ def test_every_error_of_the_abis_has_a_sentence(name):
     abi = contracts.artifact(name).abi
     for chosen, entry in abi.errors.items():
         assert entry["name"] in SENTENCES, f"{name}.{entry['name']} has no sentence"
-        sample = {"bytes32": b"\x12" * 32, "address": "0x" + "34" * 20, "string": "grace"}
+        sample = {"bytes32": b"\x12" * 32, "bytes8": b"\x12" * 8, "address": "0x" + "34" * 20, "string": "grace"}
         sent = [sample.get(each["type"], 3) for each in entry["inputs"]]
         refusal = explain(chosen + eth_abi.encode([each["type"] for each in entry["inputs"]], sent), [abi])
         assert (

@@ -11,10 +11,10 @@ import {Sentences} from "./Sentences.sol";
 
 /// @title The audit court: what auditors, provers and challengers do
 contract AuditCourt is Sentences {
-    /// @notice Longest step record that can be shown on chain.
-    uint256 public constant LEAF_LIMIT = 32 * 1024;
-    /// @notice A challenge costs the least stake divided by this, if it fails.
-    uint256 public constant BOND_DIVISOR = 10;
+    /// @dev Longest step record that can be shown on chain.
+    uint256 private constant LEAF_LIMIT = 32 * 1024;
+    /// @dev A challenge costs the least stake divided by this, if it fails.
+    uint256 private constant BOND_DIVISOR = 10;
 
     /// @dev Of a planted fault, or of a challenge: made under a bond before it is opened.
     struct Promise {
@@ -28,7 +28,10 @@ contract AuditCourt is Sentences {
     /// @notice The other contracts name this one when they are built; a wrong address shows here, not later.
     error AddressMismatch(address actual, address expected);
 
-    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, IStakeVault vault_) Cases(registry_, ledger_, vault_) {
+    /// @param disputes_ is deployed after this contract, at an address known in advance.
+    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, IStakeVault vault_, address disputes_)
+        Cases(registry_, ledger_, vault_, disputes_)
+    {
         (bool ok, bytes memory answer) = address(ledger_).staticcall(abi.encodeWithSignature("court()"));
         address court = ok ? abi.decode(answer, (address)) : address(0);
         if (court != address(this)) revert AddressMismatch(court, address(this));
@@ -106,9 +109,8 @@ contract AuditCourt is Sentences {
 
     /// @inheritdoc IAuditCourt
     function commitChallenge(bytes32 challengerKey, bytes32 hash) external {
-        uint128 bond = _promise(challengerKey, hash);
         emit ChallengeCommitted(hash, challengerKey);
-        vault.takeBond(challengerKey, bond);
+        _promise(challengerKey, hash);
     }
 
     /// @inheritdoc IAuditCourt
@@ -151,9 +153,8 @@ contract AuditCourt is Sentences {
 
     /// @inheritdoc IAuditCourt
     function commitPlant(bytes32 key, bytes32 plant) external {
-        uint128 bond = _promise(key, plant);
         emit PlantCommitted(plant, key);
-        vault.takeBond(key, bond);
+        _promise(key, plant);
     }
 
     /// @inheritdoc IAuditCourt
@@ -215,7 +216,24 @@ contract AuditCourt is Sentences {
         Case memory state = _stateOf(header.key, header.epoch, terms);
         if (state.finalized) revert AlreadyFinalized(header.key, header.epoch);
         if (state.phase != Phase.Closed) revert NotClosed(header.key, header.epoch);
-        _carryOut(header, state, terms);
+        _carryOut(header.key, header.epoch, state, terms);
+    }
+
+    /// @inheritdoc IAuditCourt
+    function rule(bytes32 key, uint32 epoch, uint64 until, uint32 step, address accuser) external returns (bool) {
+        if (msg.sender != disputes) revert NotAgent(key, msg.sender);
+        Record storage record = _recordOf(key, epoch);
+        ISwarmRegistry.Terms memory terms = _termsOf(key);
+        Case memory state = _stateOf(key, epoch, terms);
+        record.heldUntil = until;
+        if (accuser == address(0)) return true;
+        if (state.phase == Phase.Closed || (record.planted && step >= record.plantFrom && step <= record.plantTo)) return false;
+        // A jury that still sits is sent home: who has not voted yet has missed nothing.
+        if (state.phase != Phase.Challenge) --state.level;
+        state.outcome = Outcome.Fault;
+        record.accuser = accuser;
+        _carryOut(key, epoch, state, terms);
+        return true;
     }
 
     /// @inheritdoc IAuditCourt
@@ -240,11 +258,12 @@ contract AuditCourt is Sentences {
         return _bondOf(swarm);
     }
 
-    function _promise(bytes32 key, bytes32 hash) private returns (uint128 bond) {
+    function _promise(bytes32 key, bytes32 hash) private {
         _onlyAgent(key);
         if (_promises[hash].bond != 0) revert PlantTaken(hash);
-        bond = _bondOf(_swarmOf(key));
+        uint128 bond = _bondOf(_swarmOf(key));
         _promises[hash] = Promise(key, uint64(block.timestamp), bond);
+        vault.takeBond(key, bond);
     }
 
     function _count(Session storage session, Vote storage vote) private {

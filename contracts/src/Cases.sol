@@ -12,8 +12,8 @@ import {Schedule} from "./lib/Schedule.sol";
 abstract contract Cases is IAuditCourt {
     using Schedule for ISwarmRegistry.Terms;
 
-    uint8 public constant LAST_LEVEL = 3;
-    uint8 public constant LAST_ROLL = 2;
+    uint8 internal constant LAST_LEVEL = 3;
+    uint8 internal constant LAST_ROLL = 2;
 
     struct Session {
         bytes32[] panel;
@@ -45,6 +45,8 @@ abstract contract Cases is IAuditCourt {
         uint32 plantFrom;
         uint32 plantTo;
         uint128 plantBond;
+        uint64 heldUntil; // a dispute is open, until then at most
+        address accuser; // who won one
         mapping(uint8 level => Challenge) challenges;
         mapping(uint32 step => bool) provided;
     }
@@ -52,6 +54,7 @@ abstract contract Cases is IAuditCourt {
     ISwarmRegistry public immutable registry;
     IParticipationLedger public immutable ledger;
     IStakeVault public immutable vault;
+    address public immutable disputes;
 
     // Both are written through storage references, which slither does not follow.
     // slither-disable-start uninitialized-state
@@ -59,10 +62,11 @@ abstract contract Cases is IAuditCourt {
     mapping(bytes32 sessionId => Session) internal _sessions;
     // slither-disable-end uninitialized-state
 
-    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, IStakeVault vault_) {
+    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, IStakeVault vault_, address disputes_) {
         registry = registry_;
         ledger = ledger_;
         vault = vault_;
+        disputes = disputes_;
     }
 
     /// @inheritdoc IAuditCourt
@@ -130,6 +134,9 @@ abstract contract Cases is IAuditCourt {
             if (state.level == 0 && state.outcome == Outcome.Unaudited) ++state.roll;
             else ++state.level;
         }
+        if (state.phase != Phase.Closed || state.outcome == Outcome.Fault || block.timestamp >= record.heldUntil) return state;
+        state.outcome = Outcome.Open;
+        return _at(state, Phase.Challenge, record.heldUntil);
     }
 
     /// @dev Looks at one session; false if the case has moved on to the next.

@@ -9,12 +9,12 @@ import {Panels} from "./Panels.sol";
 
 /// @title What a closed case means in money: slashes, rewards, bonds, lapsed members
 abstract contract Sentences is Panels {
-    /// @notice Price of a verdict that a jury refuted, in 1/10000 of the stake.
-    uint256 public constant LIE_BPS = 2_500;
-    /// @notice A confirmed plant is paid like this many verdicts, but only where the beacon says so, one in PLANT_ODDS: nobody can live
+    /// @dev Price of a verdict that a jury refuted, in 1/10000 of the stake.
+    uint256 private constant LIE_BPS = 2_500;
+    /// @dev A confirmed plant is paid like this many verdicts, but only where the beacon says so, one in PLANT_ODDS: nobody can live
     /// off plants, and nobody knows beforehand which one pays.
-    uint256 public constant PLANT_FEES = 16;
-    uint256 public constant PLANT_ODDS = 8;
+    uint256 private constant PLANT_FEES = 16;
+    uint256 private constant PLANT_ODDS = 8;
 
     /// @dev Three prices: silence (data kept back, or no verdict) costs an absence, a concession its fee, a lost dispute the whole stake.
     /// The decision against which every vote is read.
@@ -29,8 +29,7 @@ abstract contract Sentences is Panels {
         uint256 absenceBps;
     }
 
-    function _carryOut(IParticipationLedger.Header calldata header, Case memory state, ISwarmRegistry.Terms memory terms) internal {
-        (bytes32 key, uint32 epoch) = (header.key, header.epoch);
+    function _carryOut(bytes32 key, uint32 epoch, Case memory state, ISwarmRegistry.Terms memory terms) internal {
         Record storage record = _recordOf(key, epoch);
         (record.finalized, record.outcome) = (true, state.outcome);
         (record.level, record.roll, record.small) = (state.level, state.roll, state.smallPanel);
@@ -65,6 +64,10 @@ abstract contract Sentences is Panels {
         if (state.outcome == Outcome.Fault) {
             truth.share = vault.convict(key);
             ledger.rewind(key, epoch, IParticipationLedger.Reason.Faulty);
+            address accuser = _recordOf(key, epoch).accuser;
+            if (accuser == address(0)) return truth;
+            vault.payAside(truth.swarm, accuser, truth.share);
+            (truth.decided, truth.share) = (false, 0);
         } else if (state.outcome == Outcome.Withheld) {
             vault.absent(key, epoch, false);
         }

@@ -44,6 +44,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     ISwarmRegistry public immutable registry;
     IParticipationLedger public immutable ledger;
     address public immutable court;
+    address public immutable disputes;
 
     mapping(bytes32 key => Account) private _accounts;
     mapping(bytes32 key => Classes) private _classes;
@@ -61,11 +62,18 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         _;
     }
 
-    /// @param court_ is deployed after this contract, at an address known in advance.
-    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, address court_) {
+    /// @dev Bonds belong to both courts.
+    modifier onlyCourts() {
+        if (msg.sender != court && msg.sender != disputes) revert NotPermitted(msg.sender);
+        _;
+    }
+
+    /// @param court_ and @param disputes_ are deployed after this contract, at addresses known in advance.
+    constructor(ISwarmRegistry registry_, IParticipationLedger ledger_, address court_, address disputes_) {
         registry = registry_;
         ledger = ledger_;
         court = court_;
+        disputes = disputes_;
     }
 
     /// @inheritdoc IStakeVault
@@ -193,13 +201,13 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IStakeVault
-    function payAside(bytes32 swarm, address account, uint256 amount) external onlyCourt {
+    function payAside(bytes32 swarm, address account, uint256 amount) external onlyCourts {
         _aside[swarm] -= amount;
         _reward(swarm, account, amount);
     }
 
     /// @inheritdoc IStakeVault
-    function dropAside(bytes32 swarm, uint256 amount) external onlyCourt {
+    function dropAside(bytes32 swarm, uint256 amount) external onlyCourts {
         _aside[swarm] -= amount;
         _treasuries[swarm] += amount;
     }
@@ -213,7 +221,7 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IStakeVault
-    function takeBond(bytes32 key, uint256 amount) external onlyCourt {
+    function takeBond(bytes32 key, uint256 amount) external onlyCourts {
         Account storage account = _accounts[key];
         if (account.active < amount) revert StakeMissing(account.active, amount);
         account.active -= uint128(amount);

@@ -866,6 +866,6 @@ contract CourtTest is Town {
 
     function test_constructor_refusesWrongAddresses() public {
         refused(AuditCourt.AddressMismatch.selector);
-        new AuditCourt(registry, ledger, vault);
+        new AuditCourt(registry, ledger, vault, address(disputes));
     }
 }

@@ -42,7 +42,7 @@ contract Jobfolk is JobTown {
         StakeVault vaultAt = StakeVault(vm.computeCreateAddress(address(this), nonce + 2));
         AuditCourt courtAt = AuditCourt(vm.computeCreateAddress(address(this), nonce + 3));
         ledger = new ParticipationLedger(registry, vaultAt, courtAt);
-        vault = new StakeVault(registry, ledger, address(courtAt));
+        vault = new StakeVault(registry, ledger, address(courtAt), address(0));
         new FakeCourt();
         court = courtAt;
         _token = new AnyToken();

@@ -2,7 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {AuditCourt} from "../src/AuditCourt.sol";
+import {Arbiter} from "../src/Arbiter.sol";
 import {Credit} from "../src/Credit.sol";
+import {DisputeCourt} from "../src/DisputeCourt.sol";
 import {ParticipationLedger} from "../src/ParticipationLedger.sol";
 import {StakeVault} from "../src/StakeVault.sol";
 import {SwarmRegistry} from "../src/SwarmRegistry.sol";
@@ -27,6 +29,7 @@ abstract contract Town is Base {
     ParticipationLedger internal ledger;
     StakeVault internal vault;
     AuditCourt internal court;
+    DisputeCourt internal disputes;
     Credit internal credit;
     CommitRevealBeacon internal reveals;
     BlockHashBeacon internal hashes;
@@ -42,11 +45,13 @@ abstract contract Town is Base {
         address vaultAt = vm.computeCreateAddress(address(this), nonce + 2);
         address courtAt = vm.computeCreateAddress(address(this), nonce + 3);
         ledger = new ParticipationLedger(registry, StakeVault(vaultAt), AuditCourt(courtAt));
-        vault = new StakeVault(registry, ledger, courtAt);
-        court = new AuditCourt(registry, ledger, vault);
+        address disputesAt = vm.computeCreateAddress(address(this), nonce + 8);
+        vault = new StakeVault(registry, ledger, courtAt, disputesAt);
+        court = new AuditCourt(registry, ledger, vault, disputesAt);
         credit = new Credit();
         reveals = new CommitRevealBeacon(registry, ledger, vault);
         hashes = new BlockHashBeacon(registry);
+        disputes = new DisputeCourt(registry, ledger, vault, court, new Arbiter());
     }
 
     function terms() internal view returns (ISwarmRegistry.Terms memory t) {

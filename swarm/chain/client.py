@@ -207,6 +207,14 @@ class Swarm:
         """Chain times (opens, commits, reveals, closes) of a level's audit."""
         return self.chain.read("court", "timesOf", self.id, epoch, level, roll)
 
+    def match(self, id: bytes) -> SimpleNamespace:
+        """A match of the dispute court: fields of IDisputeCourt.Match."""
+        return self.chain.read("disputes", "matchOf", id)
+
+    def disputed(self, key: bytes, epoch: int, step: int) -> SimpleNamespace:
+        """What the dispute court knows of a step: beforeRoot, afterRoot, answeredAt, trace."""
+        return self.chain.read("disputes", "stepOf", key, epoch, step)
+
     def market_final(self, now: int) -> int | None:
         """The newest epoch whose judge market's root is final, of those that were to be in the last while."""
         newest = self.epoch_at(now) - 1

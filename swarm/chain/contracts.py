@@ -30,9 +30,14 @@ KINDS = {
     "pioneer": "PioneerProgram",
     "distributor": "Distributor",
     "models": "ModelRegistry",
+    "arbiter": "Arbiter",
+    "disputes": "DisputeCourt",
 }
 BEACONS = {"commit-reveal": "CommitRevealBeacon", "block-hash": "BlockHashBeacon", "drand": "DrandBeacon"}
-ORDER = ("credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery", "pioneer", "distributor", "models")
+ORDER = (
+    "credit", "registry", "beacon", "ledger", "vault", "court", "anchor", "market", "delivery", "pioneer", "distributor", "models",
+    "arbiter", "disputes",
+)  # fmt: skip
 # The role that a constructor's parameter of this Solidity type is filled with.
 _ROLES = {
     "contract ISwarmRegistry": "registry",
@@ -45,6 +50,7 @@ _ROLES = {
     "contract IComputeMarket": "market",
     "contract IJobDelivery": "delivery",
     "contract IPioneerProgram": "pioneer",
+    "contract IArbiter": "arbiter",
 }
 
 

@@ -19,7 +19,10 @@ from swarm.errors import ChainRefused, InputError
 
 FILE = "chain.json"
 MAX_BYTES = 4_096
-NAMES = ("registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery", "pioneer", "distributor", "models")
+NAMES = (
+    "registry", "ledger", "vault", "court", "credit", "beacon", "anchor", "market", "delivery", "pioneer", "distributor", "models",
+    "arbiter", "disputes",
+)  # fmt: skip
 
 # Chains whose money is real. The contracts are unaudited: nothing is sent there unless the user says so.
 VALUABLE = {
@@ -69,6 +72,8 @@ class Contracts(BaseModel):
     pioneer: Address
     distributor: Address
     models: Address
+    arbiter: Address
+    disputes: Address
 
     @property
     def places(self) -> dict[str, bytes]:

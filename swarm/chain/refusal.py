@@ -7,10 +7,10 @@ from typing import Any
 from swarm import keys
 from swarm.chain.abi import Abi, decode
 from swarm.chain.sentences import BUG, SENTENCES
-from swarm.chain.values import JobPhase, Outcome, Phase, Verdict, amount
+from swarm.chain.values import JobPhase, Outcome, Phase, Stage, Verdict, amount
 from swarm.errors import ChainRefused
 
-_ENUMS = {"phase": Phase, "verdict": Verdict, "outcome": Outcome, "stage": JobPhase}
+_ENUMS = {"phase": Phase, "verdict": Verdict, "outcome": Outcome, "stage": JobPhase, "match": Stage}
 _PANICS = {0x01: "an assertion", 0x11: "an overflow", 0x12: "a division by zero", 0x32: "an index out of range", 0x41: "too much memory"}
 
 

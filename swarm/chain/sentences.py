@@ -1,7 +1,7 @@
 """Every custom error of the contracts as a sentence, with the way out.
 
 A template's fields are the error's arguments by name: bytes are shortened, `:credits` shows wei of the token, `:phase`,
-`:stage`, `:verdict` and `:outcome` the names of enums, `:name` a short text in 32 bytes. A test demands a sentence for every error in the ABIs.
+`:stage`, `:match`, `:verdict` and `:outcome` the names of enums, `:name` a short text in 32 bytes. A test demands a sentence for every error in the ABIs.
 """
 
 NOTHING = "nothing to do"
@@ -176,6 +176,30 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "RoundZero": ("drand has no round 0", BUG),
     "SignatureAtInfinity": ("the signature of the drand round is empty", "fetch the round again"),
     "SignatureInvalid": ("the signature of drand round {round} is wrong", "fetch the round again, from another drand server"),
+    # DisputeCourt, Arbiter
+    "NotCanonical": ("the member's determinism class {class} is not a canonical one", "its work is judged by panels: `swarm challenge`"),
+    "NotDisputable": ("epoch {epoch} of member {key} cannot be disputed now", "from the auditors' reveals on, until the case closes"),
+    "GameTooLate": ("a match could last until chain time {ends}, the case is over at {limit}", "disputes are opened in the auditors' challenge window"),
+    "StepWrong": ("the step record does not belong to the commitment (it gives root {root})", "the record or its proof was changed on disk"),
+    "NotLearned": ("a step of kind {kind} is not computed from a trace", "only steps that learn are disputed"),
+    "MatchTaken": ("match {id} was opened before", "one match for each challenger and step"),
+    "WrongStage": ("the match is at stage {actual:match}, this needs {needed:match}", "look at the match again: somebody moved"),
+    "AlreadyAnswered": ("the trace of step {step} of epoch {epoch} was shown", NOTHING),
+    "NotAnswered": ("the prover has not shown its trace of step {step} of epoch {epoch}", WAIT),
+    "SealWrong": ("the trace and salt give {actual}, the match was opened with {expected}", "the salt or the trace was changed on disk"),
+    "ClockOut": ("the side on turn has thought for {spent} s, {left} s were left", "anyone can end the match now"),
+    "ClockRuns": ("the side on turn has thought for {spent} s of {left} s", WAIT),
+    "NodesWrong": ("the nodes shown give {actual}, not {expected}", "the trace shown is not the one that was posted"),
+    "CountWrong": ("{actual} were shown, {expected} belong there", BUG),
+    "NotUnderRoot": ("what was shown belongs under {actual}, not under {expected}", "the trace shown is not the one that was posted"),
+    "KindUnknown": ("kind {kind} is none that can be disputed", BUG),
+    "TooLarge": ("{actual}, the most is {limit}", BUG),
+    "NotContradicted": ("the trace and the state agree on this word ({word})", "show one on which they differ"),
+    "NothingToCollect": ("no bond of match {id} can be freed", "it is free when the case is closed, or was paid"),
+    "UnknownCode": ("{code} is no scalar operation of this kind", BUG),
+    "ChunkRefused": ("the bytes shown are not chunk {index} of the tensor", "the state on disk is not the one of the step record"),
+    "WordOutside": ("a word at byte {position} of {length}", BUG),
+    "EntryOutside": ("entry {entry} of a vocabulary of {vocabulary}", BUG),
     # OpenZeppelin
     "ERC20InsufficientBalance": ("account {sender} has {balance:credits} credits and needs {needed:credits}", "get some: on a local or test swarm the faucet gives them"),
     "ERC20InsufficientAllowance": ("{spender} may take {allowance:credits} credits and needs {needed:credits}", "approve the exact amount first"),

@@ -31,6 +31,18 @@ class JobPhase(IntEnum):
     UNKNOWN, SEEDING, WORKING, OPENING, SCORING, REVEALING, OVER, SETTLED = range(8)
 
 
+class Stage(IntEnum):
+    """Of a match of the dispute court."""
+
+    NONE, ANSWER, EQUAL, VALUES, ENTRY, PROGRAMS, PROGRAM, INSTRUCTION, ELEMENTS, RUNS, RUN, SETTLE, STATE, CLOSED = range(14)
+
+
+class Ruling(IntEnum):
+    """How it ended."""
+
+    NONE, PROVER_LOST, CHALLENGER_LOST, STRUCTURE, LATE = range(5)
+
+
 class Kind(IntEnum):
     """What a registered model came out of: a peer's epoch, or a job of the compute market."""
 

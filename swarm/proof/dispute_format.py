@@ -41,7 +41,6 @@ from swarm.keys import keccak
 from swarm.proof.canonical import tree
 from swarm.proof.canonical.definition.machine import DIMS, IMMEDIATE, Instruction, Kind, Operand
 
-CLASS = keccak(b"openswarm/canonical/1")  # the one determinism class of all machines that compute canonically: only its members can be disputed
 CHUNK = 8  # words under a leaf
 DEPTH = 5  # levels of a tree that one move opens, unless fewer are left
 EMPTY = bytes(32)

@@ -3,7 +3,8 @@
 A digest of what is known to change bits, and of a *probe*: one fixed optimizer step and one fixed decoding of the recipe's start model. So a
 class cannot be announced by naming it: whoever computes otherwise gets another digest. Under `pinned` much is known to change the bits of
 stock PyTorch (its build, the processor, the vector instructions ATen takes, threads, attention, microbatch, optimizer variant). Under
-`canonical` nothing of the machine is: only the definition's version and the digests of its conformance cases, so there is one class.
+`canonical` nothing of the machine is: only the definition's version and the digests of its conformance cases, so there is one class. It begins
+so that the dispute court knows it: who stakes in it answers for every bit, on chain.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgpack
 from blake3 import blake3
 
+from swarm.keys import keccak
 from swarm.learn.sft import TrainRow
 from swarm.learn.step import TrainGroup
 from swarm.proof import canonical
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 OPTIMIZER = "adamw single-tensor"  # as in swarm.learn.step
 GROUPS, PROMPT, TOKENS = 2, 8, 12  # of the probe
+CANONICAL = keccak(b"openswarm/canonical/1")[:8]  # canonical classes begin so: DisputeCourt.CLASS
 
 
 def facts(stages: Stages) -> dict[str, str]:
@@ -57,7 +60,8 @@ def _machine(stages: Stages) -> dict[str, str]:
 
 def class_of(stages: Stages, trainee: Trainee) -> bytes:
     """The 32-byte class of this machine under a recipe. `trainee` must be at the start model; it is changed."""
-    return blake3(b"openswarm/1/class" + msgpack.packb([sorted(facts(stages).items()), probe(stages, trainee)])).digest()
+    digest = blake3(b"openswarm/1/class" + msgpack.packb([sorted(facts(stages).items()), probe(stages, trainee)])).digest()
+    return CANONICAL + digest[len(CANONICAL) :] if stages.recipe.proof.profile == "canonical" else digest
 
 
 def probe(stages: Stages, trainee: Trainee) -> bytes:

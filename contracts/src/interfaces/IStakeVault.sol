@@ -67,13 +67,13 @@ interface IStakeVault {
     function convict(bytes32 key) external returns (uint256 share);
     /// @notice For the court only: a missed duty of `epoch`; `free` charges nothing and only pauses.
     function absent(bytes32 key, uint32 epoch, bool free) external;
-    /// @notice For the court only: pays from what `convict` or `takeBond` set aside.
+    /// @notice For both courts only: pays from what `convict` or `takeBond` set aside.
     function payAside(bytes32 swarm, address account, uint256 amount) external;
-    /// @notice For the court only: returns unused money from aside to the treasury.
+    /// @notice For both courts only: returns unused money from aside to the treasury.
     function dropAside(bytes32 swarm, uint256 amount) external;
     /// @notice For the court only: pays up to `amount` from the treasury.
     function payFee(bytes32 swarm, address account, uint256 amount) external;
-    /// @notice For the court only: sets a bond of exactly `amount` from a member's active stake aside.
+    /// @notice For both courts only: sets a bond of exactly `amount` from a member's active stake aside.
     function takeBond(bytes32 key, uint256 amount) external;
 
     function stakeOf(bytes32 key) external view returns (Stake memory);

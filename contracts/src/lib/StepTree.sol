@@ -5,7 +5,12 @@ pragma solidity ^0.8.28;
 library StepTree {
     /// @dev A step record stands in the tree under the tagged digest of its encoding.
     function leafHash(bytes memory leaf) internal pure returns (bytes32) {
-        return keccak256(abi.encodePacked(bytes1(0x00), keccak256(leaf)));
+        return tagged(keccak256(leaf));
+    }
+
+    /// @dev Any other 32 bytes that stand in a tree.
+    function tagged(bytes32 digest) internal pure returns (bytes32) {
+        return keccak256(abi.encodePacked(bytes1(0x00), digest));
     }
 
     function nodeHash(bytes32 left, bytes32 right) internal pure returns (bytes32) {
