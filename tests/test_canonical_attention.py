@@ -125,6 +125,25 @@ def test_shapes_that_do_not_fit_are_refused():
         attention(query.double(), key, value, None, True, 1.0)
 
 
+@pytest.mark.parametrize("masked", (False, True))
+def test_keys_of_fewer_heads_are_as_if_repeated(masked):
+    """As Llama and Qwen2 ask for it: grouped queries, forward and backward through ATen."""
+    from swarm.proof.canonical import canonical
+
+    query, key, value = three("grouped", 2, 6, 9, 9, 8)
+    mask = _masked(torch.ones(2, 9, dtype=torch.bool), 9) if masked else None
+
+    def run(repeat: bool) -> list[torch.Tensor]:
+        q, k, v = (each.clone().requires_grad_() for each in (query, key[:, :2].contiguous(), value[:, :2].contiguous()))
+        wide = [each[:, :, None].expand(2, 2, 3, 9, 8).reshape(2, 6, 9, 8) for each in (k, v)] if repeat else [k, v]
+        out = torch.nn.functional.scaled_dot_product_attention(q, *wide, attn_mask=mask, is_causal=not masked, enable_gqa=not repeat)
+        out.backward(torch.ones_like(out) * 0.3)
+        return [out.detach(), q.grad, k.grad, v.grad]
+
+    with canonical():
+        assert all(torch.equal(one, other) for one, other in zip(run(True), run(False), strict=True))
+
+
 @pytest.mark.parametrize("count", (2, 4))
 def test_threads_change_no_bit(count):
     query, key, value = three("threads", 3, 3, 130, 130, 16)
