@@ -46,8 +46,7 @@ contract AuditCourt is Sentences {
     /// @inheritdoc IAuditCourt
     function commitVerdict(bytes32 auditorKey, bytes32 key, uint32 epoch, uint8 level, bytes32 hash) external {
         _onlyAgent(auditorKey);
-        Case memory state = _inPhase(key, epoch, Phase.Audit);
-        if (level != state.level) revert WrongLevel(state.level, level);
+        Case memory state = _atLevel(key, epoch, Phase.Audit, level);
         Session storage session = _panel(key, epoch, level, state.roll);
         if (!_isSeated(session, auditorKey)) revert NotSeated(auditorKey);
         Vote storage vote = session.votes[auditorKey];
@@ -68,8 +67,7 @@ contract AuditCourt is Sentences {
     ) external {
         _onlyAgent(auditorKey);
         _onlyCommitted(header);
-        Case memory state = _inPhase(header.key, header.epoch, Phase.Reveal);
-        if (level != state.level) revert WrongLevel(state.level, level);
+        Case memory state = _atLevel(header.key, header.epoch, Phase.Reveal, level);
         Session storage session = _sessionOf(header.key, header.epoch, level, state.roll);
         Vote storage vote = session.votes[auditorKey];
         if (vote.verdict != Verdict.None) revert VerdictTaken(auditorKey);
@@ -223,11 +221,13 @@ contract AuditCourt is Sentences {
     function rule(bytes32 key, uint32 epoch, uint64 until, uint32 step, address accuser) external returns (bool) {
         if (msg.sender != disputes) revert NotAgent(key, msg.sender);
         Record storage record = _recordOf(key, epoch);
+        if (accuser == address(0)) {
+            record.heldUntil = until;
+            return record.disputed[step] = true;
+        }
         ISwarmRegistry.Terms memory terms = _termsOf(key);
         Case memory state = _stateOf(key, epoch, terms);
-        record.heldUntil = until;
-        if (accuser == address(0)) return true;
-        if (state.phase == Phase.Closed || (record.planted && step >= record.plantFrom && step <= record.plantTo)) return false;
+        if (state.phase == Phase.Closed || (record.planted && _inPlant(record, step))) return false;
         // A jury that still sits is sent home: who has not voted yet has missed nothing.
         if (state.phase != Phase.Challenge) --state.level;
         state.outcome = Outcome.Fault;
@@ -282,7 +282,8 @@ contract AuditCourt is Sentences {
         bool named = verdict == uint8(Verdict.Fault) || verdict == uint8(Verdict.Unavailable);
         bool valued = verdict == uint8(Verdict.Ok) || verdict == uint8(Verdict.Unavailable);
         if ((!named && step != 0) || (!valued && value != bytes32(0))) revert VerdictInvalid(verdict);
-        if (named && !_hits(header, _termsOf(header.key), step, step)) revert StepNotDrawn(step);
+        if (!named || _recordOf(header.key, header.epoch).disputed[step]) return;
+        if (!_hits(header, _termsOf(header.key), step, step)) revert StepNotDrawn(step);
     }
 
     /// @dev Whether a drawn step lies in [from, to].
@@ -296,6 +297,11 @@ contract AuditCourt is Sentences {
             if (drawn[i] >= from && drawn[i] <= to) return true;
         }
         return false;
+    }
+
+    function _atLevel(bytes32 key, uint32 epoch, Phase needed, uint8 level) private view returns (Case memory state) {
+        state = _inPhase(key, epoch, needed);
+        if (level != state.level) revert WrongLevel(state.level, level);
     }
 
     function _inPhase(bytes32 key, uint32 epoch, Phase needed) private view returns (Case memory state) {

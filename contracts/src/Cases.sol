@@ -49,6 +49,7 @@ abstract contract Cases is IAuditCourt {
         address accuser; // who won one
         mapping(uint8 level => Challenge) challenges;
         mapping(uint32 step => bool) provided;
+        mapping(uint32 step => bool) disputed; // panels may name it, drawn or not
     }
 
     ISwarmRegistry public immutable registry;
@@ -179,18 +180,18 @@ abstract contract Cases is IAuditCourt {
             bool answered = session.leaderValue == bytes32(0) && record.provided[session.leaderStep];
             return 3 * best < 2 * seats || answered ? Outcome.Open : Outcome.Withheld;
         }
-        if (record.planted && (session.leaderVerdict == Verdict.Ok || _inPlant(session, record))) return Outcome.Planted;
+        if (record.planted && (session.leaderVerdict == Verdict.Ok || _inPlant(record, session.leaderStep))) return Outcome.Planted;
         return session.leaderVerdict == Verdict.Ok ? Outcome.Clean : Outcome.Fault;
     }
 
     /// @dev Auditors and planter agree: all found it, or none of the drawn steps was in it and all found nothing.
     function _plantStands(Session storage session, Record storage record) private view returns (bool) {
         if (session.leaderVerdict == Verdict.Ok) return !record.plantDrawn;
-        return session.leaderVerdict == Verdict.Fault && _inPlant(session, record);
+        return session.leaderVerdict == Verdict.Fault && _inPlant(record, session.leaderStep);
     }
 
-    function _inPlant(Session storage session, Record storage record) internal view returns (bool) {
-        return session.leaderStep >= record.plantFrom && session.leaderStep <= record.plantTo;
+    function _inPlant(Record storage record, uint32 step) internal view returns (bool) {
+        return step >= record.plantFrom && step <= record.plantTo;
     }
 
     function _stored(Record storage record, Case memory state, bytes32 key, uint32 epoch) private view returns (Case memory) {

@@ -15,10 +15,7 @@ contract DisputeTest is DisputeTown {
 
     function setUp() public {
         deploy();
-        found(terms(), 0);
-        for (uint256 i = 0; i < 5; ++i) {
-            settleIn(i + 1, disputes.CLASS());
-        }
+        settleCanonical(5);
         h = committed();
     }
 
@@ -96,6 +93,7 @@ contract DisputeTest is DisputeTown {
         fight(honest(), bent(3, 2), false);
     }
 
+    /// forge-config: default.fuzz.runs = 24
     function test_play_fold(uint32 from) public {
         from = uint32(between(from, 1, COLUMNS));
         Side memory liar = bent(2, 1);
@@ -104,6 +102,7 @@ contract DisputeTest is DisputeTown {
         isTrue(disputes.matchOf(id).run == from && disputes.matchOf(id).element == 1, "place");
     }
 
+    /// forge-config: default.fuzz.runs = 24
     function test_play_fold_slander(uint32 from) public {
         from = uint32(between(from, 1, COLUMNS));
         Side memory liar = bent(2, 2);
@@ -111,6 +110,7 @@ contract DisputeTest is DisputeTown {
         fight(honest(), liar, false);
     }
 
+    /// forge-config: default.fuzz.runs = 24
     function test_play_fuzz(uint256 t, uint256 element, bool proverLies) public {
         t = between(t, 0, 4);
         element = between(element, 0, t == 2 ? ROWS - 1 : SIZE - 1);
@@ -142,6 +142,48 @@ contract DisputeTest is DisputeTown {
 
     function test_play_final_slander() public {
         fight(honest(), bentValue(FINAL, 3), false);
+    }
+
+    function test_play_initial() public {
+        fight(bentValue(X, 41), honest(), true);
+    }
+
+    function test_play_initial_slander() public {
+        fight(honest(), bentValue(X, 41), false);
+    }
+
+    function test_contradict_thatTheTraceEndsElsewhere() public {
+        // the prover's trace is one and the same, wrong or not: what it committed to is something else
+        Side memory both = bent(4, 33);
+        begin(both, both);
+        play(id, both, both, IDisputeCourt.Stage.Equal);
+        isEqual(uint8(disputes.matchOf(id).stage), uint8(IDisputeCourt.Stage.Equal), "equal traces");
+        IDisputeCourt.Final memory same = finalOf(both, 32);
+        IArbiter.StateOpening memory opening = stateOpening(FINAL_DIGEST, honest().values[FINAL]);
+        refused(IDisputeCourt.NotContradicted.selector);
+        disputes.contradict(id, same, opening);
+        disputes.contradict(id, finalOf(both, 33), opening);
+        ruled(IDisputeCourt.Ruling.ProverLost);
+        outcomeIs(h, IAuditCourt.Outcome.Fault);
+    }
+
+    function test_contradict_notWhereTheProverIsRight() public {
+        begin(honest(), honest());
+        play(id, honest(), honest(), IDisputeCourt.Stage.Equal);
+        IArbiter.StateOpening memory opening = stateOpening(FINAL_DIGEST, honest().values[FINAL]);
+        IDisputeCourt.Final memory right = finalOf(honest(), 7);
+        refused(IDisputeCourt.NotContradicted.selector);
+        disputes.contradict(id, right, opening);
+        IDisputeCourt.Final memory other = finalOf(bent(4, 7), 7);
+        refused(IArbiter.NotUnderRoot.selector);
+        disputes.contradict(id, other, opening);
+        right.value = MADE;
+        (right.entry, right.entryProof) = (entries()[MADE], proofOf(hashesOf(entries()), MADE));
+        refused(IArbiter.KindUnknown.selector);
+        disputes.contradict(id, right, opening);
+        pass(81);
+        disputes.timeout(id);
+        ruled(IDisputeCourt.Ruling.ChallengerLost);
     }
 
     function test_play_empty() public {

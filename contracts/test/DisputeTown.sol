@@ -29,6 +29,10 @@ abstract contract DisputeTown is Town {
     uint32 internal constant NEGATED = 43;
     uint32 internal constant FINAL = 44;
     uint32 internal constant STEP = 1;
+    bytes internal constant HEAD = "tensor head";
+    /// @dev BLAKE3 of HEAD and the words, little-endian, of x and of value 42.
+    bytes32 internal constant X_DIGEST = 0xb24f7453212a78bd4435421fb5f928a41e059b1af09b1350b9e8e9ef02dbbd3d;
+    bytes32 internal constant FINAL_DIGEST = 0x1c30281e56ecc397ea969bc048bfcd45cbca6c236370e01595af6f89c0125ab5;
     bytes32 internal constant SALT = keccak256("salt");
 
     /// @dev What a side says: words of the step's values, of the program's, and what it says of the running words if they come up.
@@ -246,21 +250,61 @@ abstract contract DisputeTown is Town {
 
     // --- a committed epoch with that step
 
-    function leafOf() internal view returns (bytes memory) {
+    function settleCanonical(uint256 members) internal {
+        found(terms(), 0);
+        for (uint256 i = 0; i < members; ++i) {
+            settleIn(i + 1, bytes32(disputes.CLASS()) | bytes32(uint256(7)));
+        }
+    }
+
+    function leafOf() internal pure returns (bytes memory) {
         bytes32[19] memory words;
         for (uint256 i = 0; i < 19; ++i) {
             words[i] = keccak256(abi.encode("leaf", i));
         }
-        words[5] = 0;
+        (words[5], words[8], words[18]) = (0, rootOf(stateOf(X_DIGEST)), rootOf(stateOf(FINAL_DIGEST)));
         return abi.encodePacked(words);
     }
 
-    function leavesOf(uint256 steps) internal view returns (bytes32[] memory digests) {
+    function leavesOf(uint256 steps) internal pure returns (bytes32[] memory digests) {
         digests = new bytes32[](steps);
         for (uint256 i = 0; i < steps; ++i) {
             digests[i] = keccak256(abi.encode("step", i));
         }
         digests[STEP] = keccak256(leafOf());
+    }
+
+    /// @dev A state of five leaves, of which the third is the tensor.
+    function stateOf(bytes32 digest) internal pure returns (bytes32[] memory digests) {
+        digests = new bytes32[](5);
+        for (uint256 i = 0; i < 5; ++i) {
+            digests[i] = keccak256(abi.encode("state", i));
+        }
+        digests[2] = digest;
+    }
+
+    function stateOpening(bytes32 digest, uint32[] memory words) internal pure returns (IArbiter.StateOpening memory o) {
+        o.digest = digest;
+        o.proof = proofOf(stateOf(digest), 2);
+        bytes32[] memory chunks = chunksOf(words);
+        o.first.chunk = abi.encodePacked(HEAD, chunks);
+        bytes memory chunk = o.first.chunk;
+        // without the zeros behind the last word
+        bytes memory cut = new bytes(HEAD.length + 4 * words.length);
+        for (uint256 i = 0; i < cut.length; ++i) {
+            cut[i] = chunk[i];
+        }
+        o.first.chunk = cut;
+    }
+
+    /// @dev Word `element` of the value `FINAL` as `side` says it.
+    function finalOf(Side memory side, uint32 element) internal pure returns (IDisputeCourt.Final memory f) {
+        bytes[] memory e = entries();
+        bytes32[] memory roots = rootsOf(side.values);
+        bytes32[] memory chunks = chunksOf(side.values[FINAL]);
+        (f.value, f.entry, f.entryProof) = (FINAL, e[FINAL], proofOf(hashesOf(e), FINAL));
+        (f.root, f.rootProof, f.element) = (roots[FINAL], proofOf(roots, FINAL), element);
+        (f.chunk, f.chunkProof) = (chunks[element / 8], proofOf(chunks, element / 8));
     }
 
     /// @dev Member 0 commits epoch 0; goes to where the auditors have revealed.
@@ -318,6 +362,8 @@ abstract contract DisputeTown is Town {
             postRun(id, m, m.challengersTurn ? challenger : prover);
         } else if (stage == IDisputeCourt.Stage.Settle) {
             settle(id, m, prover);
+        } else if (stage == IDisputeCourt.Stage.State) {
+            disputes.settleState(id, entries()[m.value], stateOpening(X_DIGEST, honest().values[X]));
         } else {
             dig(id, m, prover, challenger);
         }

@@ -59,7 +59,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "VerdictTaken": ("member {auditorKey} has given its verdict", NOTHING),
     "VerdictMismatch": ("the verdict revealed ({actual}) is not the one committed ({committed})", "the salt was lost or changed; the verdict cannot count"),
     "VerdictInvalid": ("{verdict:verdict} is not a verdict that can be given", BUG),
-    "StepNotDrawn": ("step {step} was not drawn", "a verdict can only be about a drawn step"),
+    "StepNotDrawn": ("step {step} was not drawn", "a verdict can only be about a drawn step, or a disputed one"),
     "ChallengeUnknown": ("no challenge was promised as {hash} before this block, or it was opened", "promise it first: `swarm challenge` does both"),
     "LastLevel": ("level {level} is the last: nothing follows it", "the verdict stands"),
     "AlreadyFinalized": ("epoch {epoch} of member {key} was finalized", NOTHING),

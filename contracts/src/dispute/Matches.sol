@@ -133,7 +133,7 @@ abstract contract Matches is IDisputeCourt {
         emit Opened(id, m.key, m.epoch, m.step, m.challenger, bond, until);
         vault.takeBond(m.challenger, bond);
         // slither-disable-next-line unused-return
-        court.rule(m.key, m.epoch, until, 0, address(0));
+        court.rule(m.key, m.epoch, until, m.step, address(0));
     }
 
     /// @dev Each side may think as long as a panel may for its verdict, with reveals and challenge; then there is time to say so. All that has
@@ -167,7 +167,7 @@ abstract contract Matches is IDisputeCourt {
             if (!court.rule(m.key, m.epoch, until, m.step, _winner(id, m))) ruling = Ruling.Late;
         } else {
             // slither-disable-next-line unused-return
-            court.rule(m.key, m.epoch, until, 0, address(0));
+            court.rule(m.key, m.epoch, until, m.step, address(0));
         }
         (m.stage, m.ruling) = (Stage.Closed, ruling);
         emit Ended(id, m.key, m.epoch, ruling);

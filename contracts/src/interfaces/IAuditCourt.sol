@@ -160,8 +160,8 @@ interface IAuditCourt {
     function lapse(IParticipationLedger.Header calldata header, uint8 level, uint8 roll, bytes32 auditorKey) external;
     /// @notice Carries out what a closed case means: slashes, rewards, lapsed members (anyone).
     function finalize(IParticipationLedger.Header calldata header) external;
-    /// @notice For the dispute court only. With no `accuser`: a game about the epoch is open, until `until` at most (0: no more); a case that
-    /// would close otherwise than Fault stays in its challenge phase so long. With one: a game has shown that `step` is false. The case
+    /// @notice For the dispute court only. With no `accuser`: a game about `step` is open, until `until` at most (0: none is any more); a case that
+    /// would close otherwise than Fault stays in its challenge phase so long, and panels may name the step, drawn or not. With one: a game has shown that `step` is false. The case
     /// ends as Fault at once and is carried out: slash, rewind, and the share of those who were right goes to `accuser`; votes are not judged,
     /// bonds of challenges come back. False where the case was closed before, or the step lies in an opened plant.
     function rule(bytes32 key, uint32 epoch, uint64 until, uint32 step, address accuser) external returns (bool);
