@@ -129,21 +129,46 @@ static void block_work(void *context, int64_t from, int64_t to) {
   free(d.queries);
 }
 
-// ---- one query alone, as when a token is written: eight keys at a time, each its own sum
+// ---- one query alone, as when a token is written: four keys in a vector, each its own sum
+
+INLINE four four_fma(float a, four b, four c) {
+#if defined(__FMA__) || defined(__AVX512F__)
+  return (four)_mm_fmadd_ps(_mm_set1_ps(a), (__m128)b, (__m128)c);
+#elif defined(__aarch64__)
+  return (four)vfmaq_n_f32((float32x4_t)c, (float32x4_t)b, a);
+#else
+  for (int l = 0; l < 4; l++) c[l] = s_fma(a, b[l], c[l]);
+  return c;
+#endif
+}
+
+// the sums of 4 * groups keys from number j on; keys that are not there repeat the last one
+INLINE void lone_sums(const int groups, const head_of *h, const float *q, int64_t j, float *sums) {
+  const attention_shape *shape = h->shape;
+  const float *key[16];
+  four sum[4] = {0};
+  for (int r = 0; r < 4 * groups; r++) key[r] = h->key + (j + r < shape->keys ? j + r : shape->keys - 1) * shape->key.row;
+  int64_t d = 0;
+  for (; d + 4 <= shape->size; d += 4)
+#pragma GCC unroll 4
+    for (int g = 0; g < groups; g++) {
+      four word[4];
+      for (int r = 0; r < 4; r++) memcpy(&word[r], key[4 * g + r] + d, sizeof(four));
+      turn_four(word);
+      for (int r = 0; r < 4; r++) sum[g] = four_fma(q[d + r], word[r], sum[g]);
+    }
+  memcpy(sums, sum, groups * sizeof(four));
+  for (; d < shape->size; d++)
+    for (int r = 0; r < 4 * groups; r++) sums[r] = s_fma(q[d], key[r][d], sums[r]);
+}
 
 static void lone_scores(const head_of *h, int64_t query, float *s) {
   const attention_shape *shape = h->shape;
   const float *q = h->query + query * shape->query.row;
-  for (int64_t j = 0; j < shape->keys; j += 8) {
-    const float *key[8];
-    float sum[8] = {0};
-    for (int r = 0; r < 8; r++) key[r] = h->key + (j + r < shape->keys ? j + r : j) * shape->key.row;
-    for (int64_t d = 0; d < shape->size; d++)
-#pragma GCC unroll 8
-      for (int r = 0; r < 8; r++) sum[r] = s_fma(q[d], key[r][d], sum[r]);
-    for (int r = 0; r < 8 && j + r < shape->keys; r++) s[j + r] = sum[r];
-  }
-  for (int64_t j = 0; j < shape->keys; j++) {
+  int64_t j = 0;
+  for (; j + 16 <= shape->keys; j += 16) lone_sums(4, h, q, j, s + j);
+  for (; j < shape->keys; j += 4) lone_sums(1, h, q, j, s + j);
+  for (j = 0; j < shape->keys; j++) {
     s[j] = s[j] * h->scale;
     if (h->mask) s[j] = s[j] + h->mask[j * shape->mask.row + query * shape->mask_query];
     if (shape->causal && j > query) s[j] = -__builtin_inff();
@@ -153,7 +178,7 @@ static void lone_scores(const head_of *h, int64_t query, float *s) {
 static void lone_work(void *context, int64_t from, int64_t to) {
   const forward *f = context;
   const attention_shape *shape = f->whole.shape;
-  float *s = malloc((shape->keys + padded(shape->other) + W) * sizeof(float)), *products = s + shape->keys;
+  float *s = malloc((shape->keys + 4 + padded(shape->other)) * sizeof(float)), *products = s + shape->keys + 4; // sums come by fours
   for (int64_t item = from; item < to; item++) {
     int64_t number = item / shape->queries, query = item % shape->queries, batch = number / shape->heads;
     head_of h = head(&f->whole, batch, number % shape->heads);

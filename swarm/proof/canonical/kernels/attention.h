@@ -94,9 +94,9 @@ typedef int32_t four_places __attribute__((vector_size(16)));
 #define FOUR(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_places){i, j, k, l})
 #endif
 
-INLINE void turn_four(const float *x, int64_t x_row, float *out) {
-  four row[4], half[4];
-  for (int r = 0; r < 4; r++) memcpy(&row[r], x + r * x_row, sizeof(four));
+// rows of four words to columns, in place
+INLINE void turn_four(four *row) {
+  four half[4];
   half[0] = FOUR(row[0], row[1], 0, 4, 1, 5);
   half[1] = FOUR(row[2], row[3], 0, 4, 1, 5);
   half[2] = FOUR(row[0], row[1], 2, 6, 3, 7);
@@ -105,7 +105,6 @@ INLINE void turn_four(const float *x, int64_t x_row, float *out) {
   row[1] = FOUR(half[0], half[1], 2, 3, 6, 7);
   row[2] = FOUR(half[2], half[3], 0, 1, 4, 5);
   row[3] = FOUR(half[2], half[3], 2, 3, 6, 7);
-  for (int r = 0; r < 4; r++) memcpy(out + r * QUERIES, &row[r], sizeof(four));
 }
 
 __attribute__((unused)) static void turned(const float *x, int64_t x_row, int64_t rows, int64_t columns, float *out) {
@@ -113,7 +112,12 @@ __attribute__((unused)) static void turned(const float *x, int64_t x_row, int64_
   int64_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     int64_t j = 0;
-    for (; j + 4 <= columns; j += 4) turn_four(x + i * x_row + j, x_row, out + j * QUERIES + i);
+    for (; j + 4 <= columns; j += 4) {
+      four row[4];
+      for (int r = 0; r < 4; r++) memcpy(&row[r], x + (i + r) * x_row + j, sizeof(four));
+      turn_four(row);
+      for (int r = 0; r < 4; r++) memcpy(out + (j + r) * QUERIES + i, &row[r], sizeof(four));
+    }
     for (; j < columns; j++)
       for (int r = 0; r < 4; r++) out[j * QUERIES + i + r] = x[(i + r) * x_row + j];
   }
