@@ -78,6 +78,39 @@ def test_a_value_that_is_no_number_behind_the_mask_is_not_passed_over():
     assert np.isnan(by_kernel("attention", query, key, value, None, causal=True, scale=0.3)[0].view(np.float32)[0, 0, :129, 1]).all()
 
 
+def test_what_is_no_number_in_a_logsumexp_reaches_later_keys_too():
+    query, key, value = three("strange", 1, 1, 130, 130, 4)
+    out, sums = attention(query, key, value, None, True, 0.3)
+    sums[0, 0, 3], sums[0, 0, 4] = torch.nan, torch.inf
+    assert_canonical("attention_backward", out, query, key, value, out, sums, None, causal=True, scale=0.3)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_scores_that_overflow_behind_the_mask_are_not_passed_over(place):
+    tensors = three("overflow", 1, 1, 70, 130, 4)
+    tensors[place][0, 0, -1] = 3e38
+    mask = torch.zeros(70, 130)
+    mask[:, 64:] = NEVER
+    assert_both_ways(*tensors, mask, False)
+    calm = torch.zeros(1, 1, 70)
+    steep = [torch.full((1, 1, 70, 4), 3e20)] * 2  # the product of gradient and result, not those of their parts
+    assert_canonical("attention_backward", steep[0], *(each.clamp(-9, 9) for each in tensors), steep[1], calm, mask, causal=False, scale=0.3)
+    assert_canonical("attention_backward", *(tensors[0], *tensors, tensors[0].clamp(-9, 9), calm), mask, causal=False, scale=0.3)
+
+
+@pytest.mark.parametrize("queries", (1, 5))
+def test_no_result_is_a_negative_zero(queries):
+    query, key, value = torch.zeros(1, 1, queries, 4), torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4)
+    value[0, 0, 0] = -1e-45  # half of it is nothing, from below
+    assert_both_ways(query, key, value, None, False)
+    out, sums = (torch.from_numpy(each).view(torch.float32) for each in by_kernel("attention", query, key, value, None, causal=False, scale=1.0))
+    assert not out.view(torch.int32).any()
+    grad = torch.zeros_like(query)
+    grad[0, 0, 0] = -1e-45
+    assert_canonical("attention_backward", grad, query, key, value, out, sums, None, causal=False, scale=1.0)
+    assert not by_kernel("attention_backward", grad, query, key, value, out, sums, None, causal=False, scale=1.0)[2].any()
+
+
 def _masked(valid: torch.Tensor, queries: int) -> torch.Tensor:
     """(batch, 1, queries, keys): causal from the right end, and only valid keys."""
     keys = valid.shape[1]

@@ -51,6 +51,7 @@ def refused(work, *words: str) -> None:
         (lambda: X.sort(stable=False), "stable"),
         (lambda: torch.zeros(3).index_put_((torch.tensor([1, 1]),), torch.ones(2)), "twice"),
         (lambda: torch.zeros(3, 3).index_put_((torch.tensor([1, -2]), torch.tensor([0, 0])), torch.ones(2)), "twice"),
+        (lambda: torch.zeros(3, 3).index_put_((torch.tensor([[0], [1]]), torch.tensor([[2, 2]])), torch.ones(2, 2)), "twice"),
         (lambda: torch.zeros(3).scatter_(0, torch.tensor([2, 2]), torch.ones(2)), "twice"),
         (lambda: torch.fft.rfft(torch.ones(8)), "aten._fft"),
     ],

@@ -79,9 +79,12 @@ def test_wild_words():
 
 def test_extremes_tell_the_zeros_apart():
     zeros = torch.tensor([[-0.0, 0.0, -0.0], [-0.0, -0.0, -0.0], [-1.0, -0.0, 0.0]]).repeat(1, 7)
-    for dims in ([0], [1]):
-        for name in FIRST:
-            assert_canonical(name, zeros, dims=dims)
+    last = torch.full((2, 70), -0.0)
+    last[0, 60], last[1] = 0.0, -last[0]  # a vector's lanes are full of the lesser, then greater zero before
+    for x in (zeros, last, -last):
+        for dims in ([0], [1]):
+            for name in FIRST:
+                assert_canonical(name, x, dims=dims)
 
 
 @pytest.mark.parametrize("n", LENGTHS)

@@ -15,10 +15,10 @@
 typedef struct { int64_t batch, head, row; } steps; // strides in floats; within a row words are consecutive
 
 typedef struct {
-  int64_t batches, heads, queries, keys, size, other; // `size` words of a query and a key, `other` of a value
+  int64_t batches, heads, queries, keys, other, size; // `size` words of a query and a key, `other` of a value
   int64_t causal;                                     // no query sees a later key
   int64_t mask_query;                                 // 0 or 1: the mask's stride along queries; its rows are keys
-  steps query, key, value, mask, out, sums, grad, dquery, dkey, dvalue; // sums: logsumexp
+  steps mask, query, key, value, out, sums, grad, dquery, dkey, dvalue; // sums: logsumexp; from grad on backward only
 } attention_shape;
 
 typedef struct {

@@ -17,7 +17,8 @@ from swarm.proof.canonical.ops import Unsupported, check, operator
 
 _forward = Kernel("canonical_attention", "ppppppwf")
 _backward = Kernel("canonical_attention_backward", "ppppppppppwf")
-_NONE = (0, 0, 0)
+NUMBERS = 38  # of the struct `attention_shape`
+MOST_KEPT = 8192
 
 
 @operator("attention(Tensor query, Tensor key, Tensor value, Tensor? mask, bool causal, float scale) -> (Tensor, Tensor)")
@@ -31,8 +32,8 @@ def attention(
     batches, heads, queries, _ = query.shape
     sums = torch.empty(batches, queries, heads).transpose(1, 2)
     turned, way = _turned(mask, query, key)
-    numbers = _numbers(query, value, causal, way, _steps(query), _steps(key), _steps(value), way[1:], _steps(out), sums.stride())
-    _forward.call(*map(_at, (out, sums, query, key, value, turned)), ctypes.addressof(numbers), scale)
+    shape = _shape(query, value, causal, way, query.stride(), key.stride(), value.stride(), out.stride(), sums.stride())
+    _forward.call(out.data_ptr(), sums.data_ptr(), query.data_ptr(), key.data_ptr(), value.data_ptr(), _at(turned), shape, scale)
     return out, sums
 
 
@@ -49,32 +50,41 @@ def attention_backward(
     grad, query, key, value, out = map(_rowed, (grad, query, key, value, out))
     gradients = [_laid(*each.shape) for each in (query, key, value)]
     turned, way = _turned(mask, query, key)
-    inputs = (_steps(query), _steps(key), _steps(value), way[1:], _steps(out), logsumexp.stride())
-    numbers = _numbers(query, value, causal, way, *inputs, _steps(grad), *map(_steps, gradients))
+    strides = [each.stride() for each in (query, key, value, out, logsumexp, grad, *gradients)]
     tensors = (*gradients, grad, query, key, value, out, logsumexp, turned)
-    _backward.call(*map(_at, tensors), ctypes.addressof(numbers), scale)
+    _backward.call(*map(_at, tensors), _shape(query, value, causal, way, *strides), scale)
     return gradients[0], gradients[1], gradients[2]
 
 
-def _numbers(query: torch.Tensor, value: torch.Tensor, causal: bool, way: tuple[int, ...], *steps: tuple[int, ...]) -> ctypes.Array:
-    """The struct `attention_shape`."""
+_kept: dict[tuple[int, ...], ctypes.Array] = {}
+
+
+def _shape(query: torch.Tensor, value: torch.Tensor, causal: bool, way: tuple[int, ...], *strides: tuple[int, ...]) -> ctypes.Array:
+    """The struct `attention_shape`; it is kept, since a model asks for the same one in every layer."""
     batches, heads, queries, size = query.shape
-    filled = [*steps, *(_NONE,) * (10 - len(steps))]
-    words = (batches, heads, queries, value.shape[2], size, value.shape[3], int(causal), way[0], *(step for each in filled for step in each))
-    return (ctypes.c_int64 * len(words))(*words)
+    words = (batches, heads, queries, *value.shape[2:], size, causal, *way, *(step for each in strides for step in each[:3]))
+    found = _kept.get(words)
+    if found is None:
+        if len(_kept) >= MOST_KEPT:
+            _kept.clear()
+        found = _kept[words] = (ctypes.c_int64 * NUMBERS)(*map(int, words))
+    return found
 
 
 def _turned(mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) -> tuple[torch.Tensor | None, tuple[int, ...]]:
     """The mask with queries innermost, not repeated along axes that it is broadcast over; its strides: query (0 or 1), batch, head, key."""
     if mask is None:
-        return None, (0, *_NONE)
+        return None, (0, 0, 0, 0)
     wide = mask.expand(*query.shape[:3], key.shape[2])
-    repeated = [n > 1 and step == 0 for n, step in zip(wide.shape, wide.stride(), strict=True)]
-    for axis in (axis for axis in range(4) if repeated[axis]):
+    batch, head, row, column = wide.stride()
+    if row == 0 or query.shape[2] == 1:
+        return wide, (0, batch, head, column)
+    repeated = [step == 0 for step in (batch, head, row, column)]
+    for axis in (axis for axis in range(4) if repeated[axis] and wide.shape[axis] > 1):
         wide = wide.narrow(axis, 0, 1)
     turned = wide.transpose(2, 3).contiguous()
-    batch, head, row, step = (0 if again else n for n, again in zip(turned.stride(), (*repeated[:2], repeated[3], repeated[2]), strict=True))
-    return turned, (step, batch, head, row)
+    steps = [0 if again else step for again, step in zip((*repeated[:2], repeated[3]), turned.stride(), strict=False)]
+    return turned, (1, *steps)
 
 
 def _rowed(x: torch.Tensor) -> torch.Tensor:
@@ -89,10 +99,6 @@ def _like(query: torch.Tensor, size: int) -> torch.Tensor:
 
 def _laid(batches: int, heads: int, rows: int, size: int) -> torch.Tensor:
     return torch.empty(batches, rows, heads, size).transpose(1, 2)
-
-
-def _steps(x: torch.Tensor) -> tuple[int, ...]:
-    return x.stride()[:3]
 
 
 def _require(name: str, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *more: torch.Tensor) -> None:

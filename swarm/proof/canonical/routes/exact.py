@@ -101,6 +101,8 @@ def require_put_once(target: torch.Tensor, indices: Sequence[torch.Tensor | None
     if any(index.dtype in (torch.bool, torch.uint8) for index in whole) or values.numel() <= 1:
         return
     places, axes = 0, [axis for axis, index in enumerate(indices) if index is not None]
+    if any(_tells_apart(index, target.shape[axis], whole) for axis, index in zip(axes, whole, strict=True)):
+        return
     for axis, index in zip(axes, torch.broadcast_tensors(*whole), strict=True):
         size = target.shape[axis]
         places = places * size + index.reshape(-1) % size
@@ -113,6 +115,12 @@ def _scattered(target: torch.Tensor, dim: int, index: torch.Tensor, source: torc
         ordered = index.sort(dim).values
         if bool((ordered.narrow(dim, 1, index.shape[dim] - 1) == ordered.narrow(dim, 0, index.shape[dim] - 1)).any()):
             raise Unsupported("aten.scatter_", "writes a place twice: which write is the last is a matter of threads")
+
+
+def _tells_apart(index: torch.Tensor, size: int, beside: Sequence[torch.Tensor]) -> bool:
+    """Whether one index already names no place of its axis twice: the quick way for the usual case."""
+    alone = all(other.numel() == 1 or other.shape == index.shape for other in beside)
+    return alone and len({place % size for place in index.reshape(-1).tolist()}) == index.numel()
 
 
 def _require_once(name: str, places: torch.Tensor) -> None:
