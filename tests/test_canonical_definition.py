@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from swarm.policy import noise
+from swarm.proof.canonical.definition import machine as machine_module
 from swarm.proof.canonical.definition.codes import FOLD, NAN, NONE, SCALAR, Code
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Kind, Machine
 
@@ -171,6 +172,18 @@ def test_every_kind_of_operation():
     assert machine.instructions[0].operands[1].number == IMMEDIATE and len(machine.values) == machine.taken + 5
     with pytest.raises(IndexError):
         machine.gather(table, machine.map(Code.IADD, places, machine.word(1)), 0)
+
+
+def test_a_large_fold_is_computed_place_by_place(monkeypatch):
+    def words() -> np.ndarray:
+        m = Machine()
+        a, b = (m.take(np.arange(12, dtype=np.float32).reshape(4, 3) + n) for n in (0, 7))
+        return m.fold(Code.FMA, m.constant(0.5), a.grown(1, 4), b.grown(0, 4)).array()
+
+    once = words()
+    monkeypatch.setattr(machine_module, "MOST_LAID_OUT", 0)
+    assert (words() == once).all()
+    test_a_fold_over_nothing_is_its_start()
 
 
 def test_a_fold_over_nothing_is_its_start():

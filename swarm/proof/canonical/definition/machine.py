@@ -18,7 +18,7 @@ against, and the recorded instructions are what a dispute is fought over. It is 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -27,6 +27,7 @@ import numpy as np
 from swarm.proof.canonical.definition.codes import FOLD, SCALAR, Code
 
 DIMS = 6  # most axes of an operation, without the one folded over
+MOST_LAID_OUT = 2**16  # words of a fold's operand that are copied at once, which is quicker for short ones
 IMMEDIATE = 0xFFFFFFFF  # number of no value
 WORD = 2**32
 
@@ -190,9 +191,9 @@ class Machine:
         whole = np.broadcast_shapes(*(each.shape for each in operands))
         shape, length = whole[:-1], whole[-1]
         wide, first = [each.expand(*whole) for each in operands], start.expand(*shape)
-        acc, arrays = first.array(), [np.moveaxis(each.array(), -1, 0) for each in wide]
-        for k in range(length):
-            acc = FOLD[code](acc, *(np.ascontiguousarray(array[k]) for array in arrays))
+        acc = first.array()
+        for words in _along(wide):
+            acc = FOLD[code](acc, *words)
         return self._run(Instruction(Kind.FOLD, code, shape, length, 0, tuple(map(_operand, wide)), _operand(first)), acc)
 
     def gather(self, table: View, index: View, axis: int) -> View:
@@ -244,6 +245,15 @@ class Machine:
     def _value(self, words: np.ndarray, shape: Sequence[int]) -> View:
         self.values.append(words)
         return View(len(self.values) - 1, words, 0, tuple(shape), _row_major(shape))
+
+
+def _along(wide: Sequence[View]) -> Iterator[list[np.ndarray]]:
+    """The operands' words at each place of the last axis. Large ones (a product repeats its operands) are never laid out whole."""
+    if wide[0].size > MOST_LAID_OUT:
+        yield from ([each.at(-1, k).array() for each in wide] for k in range(wide[0].shape[-1]))
+    else:
+        arrays = [np.moveaxis(each.array(), -1, 0) for each in wide]
+        yield from ([np.ascontiguousarray(array[k]) for array in arrays] for k in range(wide[0].shape[-1]))
 
 
 def _operand(view: View) -> Operand:
