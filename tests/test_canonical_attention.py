@@ -152,10 +152,24 @@ def test_a_cache_gives_the_words_of_one_full_pass(step):
 
 def test_shapes_that_do_not_fit_are_refused():
     query, key, value = three("gqa", 1, 4, 5, 5, 8)
-    with pytest.raises(Unsupported, match="attention of shapes"):
-        attention(query, key[:, :2], value[:, :2], None, True, 1.0)
+    for wrong in (key[:, :3], key[..., :7], key.repeat(2, 1, 1, 1), key[:, :0]):
+        with pytest.raises(Unsupported, match="attention of shapes"):
+            attention(query, wrong, value[:, : wrong.shape[1]], None, True, 1.0)
+    with pytest.raises(Unsupported, match="attention_backward of shapes"):
+        attention_backward(query, query, key[:, :2], value[:, :2], query, query[..., 0], None, True, 1.0)
     with pytest.raises(Unsupported, match="torch.float64"):
         attention(query.double(), key, value, None, True, 1.0)
+
+
+@pytest.mark.parametrize("queries", (1, 9))
+def test_keys_of_fewer_heads(queries):
+    query, key, value = three("fewer", 2, 6, queries, 9, 8)
+    for mask in (None, drawn("fewer mask", 6, queries, 9)):
+        given = {"causal": mask is None, "scale": 0.3}
+        assert_canonical("attention", query, key[:, :2], value[:, :2], mask, **given)
+        wide = [each[:, :2].repeat_interleave(3, 1) for each in (key, value)]
+        for few, many in zip(attention(query, key[:, :2], value[:, :2], mask, **given), attention(query, *wide, mask, **given), strict=True):
+            assert torch.equal(few, many)
 
 
 @pytest.mark.parametrize("masked", (False, True))

@@ -40,6 +40,11 @@ def _strange(draw: Draw) -> list[np.ndarray | None]:
     return [query, key, value, None]
 
 
+def _grouped(draw: Draw) -> list[np.ndarray | None]:
+    query, key, value, mask = _forward(20, 30, 8, True)(draw)
+    return [query, key[:, :1], value[:, :1], mask]
+
+
 CASES = [
     *(Case(f"attention/{q} {k} {n}", "attention", _forward(q, k, n, False), {"causal": q > 1, "scale": 0.35}) for q, k, n in SIZES),
     *(Case(f"attention/masked {q} {k} {n}", "attention", _forward(q, k, n, True), {"causal": False, "scale": 0.35}) for q, k, n in SIZES),
@@ -52,5 +57,6 @@ CASES = [
         for q, k, n in SIZES
     ),
     Case("attention/strange", "attention", _strange, {"causal": True, "scale": 1.0}),
+    Case("attention/grouped", "attention", _grouped, {"causal": False, "scale": 0.35}),
     Case("attention/no keys", "attention", _forward(5, 0, 4, False), {"causal": False, "scale": 1.0}),
 ]

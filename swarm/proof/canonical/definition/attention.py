@@ -3,6 +3,7 @@
 So keys that are masked, before or after the others, queries beside it, other rows of the batch and a cache change no bit of an output: a
 masked key's weight is exactly +0, and a final + 0 gives -0 the same fate. (A key is without effect only where its value is finite.)
 Shapes: query (batch, heads, L, size), key (batch, heads, S, size), value (batch, heads, S, other), mask broadcast to (batch, heads, L, S).
+Forward, keys and values may have fewer heads: as if each were there several times in a row.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ def attention(
 ) -> tuple[View, View]:
     """s = scores; m = MAX over keys of s, +0 where that is -inf; e = exp(s - m); l = sum of e and a = sum of e * value, keys ascending;
     out = a * (1 / l) + 0, the factor +0 where l = 0; logsumexp = log(l) + m. Gives out and logsumexp (batch, heads, L)."""
+    whole, few = query.shape[:3], key.shape[1]
+    if few != whole[1]:
+        mask = None if mask is None else _grouped(mask.expand(*whole, key.shape[2]), few)
+        query, key, value = _grouped(query, few), *(each.grown(2, whole[1] // few) for each in (key, value))
     s = _scores(machine, query, key, mask, causal, scale)
     top = machine.fold(Code.MAX, machine.constant(-math.inf).expand(*s.shape[:-1]), s)
     top = _unless(machine, top, -math.inf)
@@ -29,7 +34,8 @@ def attention(
     nothing = machine.map(Code.EQ, sums, machine.constant(0.0))
     share = machine.map(Code.SELECT, nothing, machine.constant(0.0), machine.map(Code.DIV, machine.constant(1.0), sums))
     out = _product(machine, e, value.transpose(-1, -2), Code.MUL, share.grown(-1))
-    return _plus_zero(machine, out), machine.map(Code.ADD, log(machine, sums), top)
+    out, sums = _plus_zero(machine, out), machine.map(Code.ADD, log(machine, sums), top)
+    return out.reshape(*whole, value.shape[-1]), sums.reshape(*whole)
 
 
 @defined("attention_backward")
@@ -49,6 +55,13 @@ def attention_backward(
     dkey = machine.map(Code.MUL, _plus_zero(machine, _product(machine, ds.transpose(-1, -2), query.transpose(-1, -2))), factor)
     dvalue = _plus_zero(machine, _product(machine, p.transpose(-1, -2), grad.transpose(-1, -2)))
     return dquery, dkey, dvalue
+
+
+def _grouped(x: View, few: int) -> View:
+    """(batch, heads, ...) as (batch, few, heads of each, ...)."""
+    batch, heads, *shape = x.shape
+    each, (outer, step, *strides) = heads // few, x.strides
+    return View(x.number, x.words, x.offset, (batch, few, each, *shape), (outer, step * each, step, *strides))
 
 
 def _scores(machine: Machine, query: View, key: View, mask: View | None, causal: bool, scale: float) -> View:

@@ -34,8 +34,8 @@ static head_of head(const head_of *whole, int64_t batch, int64_t number) {
   const attention_shape *shape = whole->shape;
   head_of h = *whole;
   h.query = head_at(whole->query, shape->query, batch, number);
-  h.key = head_at(whole->key, shape->key, batch, number);
-  h.value = head_at(whole->value, shape->value, batch, number);
+  h.key = head_at(whole->key, shape->key, batch, number / shape->group);
+  h.value = head_at(whole->value, shape->value, batch, number / shape->group);
   h.mask = head_at(whole->mask, shape->mask, batch, number);
   return h;
 }

@@ -17,6 +17,7 @@ typedef struct { int64_t batch, head, row; } steps; // strides in floats; within
 typedef struct {
   int64_t batches, heads, queries, keys, other, size; // `size` words of a query and a key, `other` of a value
   int64_t causal;                                     // no query sees a later key
+  int64_t group;                                      // heads of queries that share one of keys and values
   int64_t mask_query;                                 // 0 or 1: the mask's stride along queries; its rows are keys
   steps mask, query, key, value, out, sums, grad, dquery, dkey, dvalue; // sums: logsumexp; from grad on backward only
 } attention_shape;

@@ -5,7 +5,7 @@
 //   dquery = (sum over keys of ds * key) * scale;              dkey = (sum over queries of ds * query) * scale
 //   dvalue = sum over queries of p * grad
 //
-// A head is one thread's: its sums over queries go on from block to block.
+// A head is one thread's: its sums over queries go on from block to block. Here every head of queries has its own of keys (group 1).
 #include "math.h"
 #include "attention.h"
 

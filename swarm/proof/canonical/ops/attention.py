@@ -1,7 +1,7 @@
 """Scaled dot-product attention (kernels/attention.c, attention_backward.c).
 
 query (batch, heads, L, size), key (batch, heads, S, size), value (batch, heads, S, other); mask, which is added to the scores, broadcast to
-(batch, heads, L, S).
+(batch, heads, L, S). Forward, keys and values may have fewer heads, each of which serves several of the queries' in a row.
 
 Results lie as ATen's, so that a model's view of them needs no copy: out as the query does, the others as (batch, L, heads, size) transposed.
 """
@@ -17,7 +17,7 @@ from swarm.proof.canonical.ops import Unsupported, check, operator
 
 _forward = Kernel("canonical_attention", "ppppppwf")
 _backward = Kernel("canonical_attention_backward", "ppppppppppwf")
-NUMBERS = 38  # of the struct `attention_shape`
+NUMBERS = 39  # of the struct `attention_shape`
 MOST_KEPT = 8192
 
 
@@ -62,7 +62,8 @@ _kept: dict[tuple[int, ...], ctypes.Array] = {}
 def _shape(query: torch.Tensor, value: torch.Tensor, causal: bool, way: tuple[int, ...], *strides: tuple[int, ...]) -> ctypes.Array:
     """The struct `attention_shape`; it is kept, since a model asks for the same one in every layer."""
     batches, heads, queries, size = query.shape
-    words = (batches, heads, queries, *value.shape[2:], size, causal, *way, *(step for each in strides for step in each[:3]))
+    group = heads // max(1, value.shape[1])
+    words = (batches, heads, queries, *value.shape[2:], size, causal, group, *way, *(step for each in strides for step in each[:3]))
     found = _kept.get(words)
     if found is None:
         if len(_kept) >= MOST_KEPT:
@@ -103,9 +104,13 @@ def _laid(batches: int, heads: int, rows: int, size: int) -> torch.Tensor:
 
 def _require(name: str, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *more: torch.Tensor) -> None:
     check(name, *(each for each in (query, key, value, mask, *more) if each is not None))
-    if query.dim() != 4 or query.shape[:2] != key.shape[:2] or key.shape[:3] != value.shape[:3] or query.shape[3] != key.shape[3]:
+    fits = query.dim() == key.dim() == value.dim() == 4 and key.shape[:3] == value.shape[:3]
+    fits = fits and query.shape[0] == key.shape[0] and query.shape[3] == key.shape[3]
+    if fits and query.shape[1] != key.shape[1]:
+        fits = name == "attention" and key.shape[1] > 0 and query.shape[1] % key.shape[1] == 0
+    if not fits:
         shapes = ", ".join(str(tuple(each.shape)) for each in (query, key, value))
-        raise Unsupported(name, f"of shapes {shapes}", "repeat the key's heads first, as enable_gqa does")
+        raise Unsupported(name, f"of shapes {shapes}")
 
 
 def _at(tensor: torch.Tensor | None) -> int | None:

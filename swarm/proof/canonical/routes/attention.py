@@ -25,7 +25,6 @@ def forward(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0, is_causal: bool = False,
     *, attn_mask: torch.Tensor | None = None, scale: float | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-    key, value = (_repeated(each, query.shape[1]) for each in (key, value))
     return attention.attention(query, key, value, attn_mask, is_causal, _scale(query, dropout_p, scale))
 
 
