@@ -92,9 +92,9 @@ contract DisputeCourt is Matches {
         _checkNodes(m, challengerNodes, m.challengerNode);
         _turn(m, m.challengersTurn);
         emit Revealed(id, false, m.height, m.index, proverNodes);
-        (uint256 depth, uint256 first,) = Descent.span(m.leaves, m.height, m.index);
+        Descent.Span memory span = Descent.spanOf(m.leaves, m.height, m.index);
         uint256 place = Descent.firstDifference(proverNodes, challengerNodes);
-        (m.height, m.index) = (m.height - uint8(depth), uint32(first + place));
+        (m.height, m.index) = (m.height - uint8(span.depth), uint32(span.first + place));
         bool bottom = m.height == 0;
         (m.proverNode, m.challengerNode) = (proverNodes[place], challengerNodes[place]);
         emit Descended(id, m.stage, m.height, m.index, m.proverNode, m.challengerNode);
@@ -168,12 +168,7 @@ contract DisputeCourt is Matches {
         _checkHash(keccak256(entry), m.entry);
         _checkHash(keccak256(instruction), m.instruction);
         _turn(m, true);
-        Trace storage trace = _stepOf(m.key, m.epoch, m.step).trace;
-        IArbiter.Scene memory scene;
-        (scene.values, scene.count, scene.inputs) = (trace.values, trace.count, entry.inputsOf());
-        (scene.program, scene.length, scene.running) = (m.program, entry.programLength(), m.running);
-        (scene.element, scene.run, scene.acc) = (m.element, m.run, m.acc);
-        _decide(id, m, arbiter.wordOf(scene, instruction, openings));
+        _decide(id, m, arbiter.wordOf(_sceneOf(m, entry), instruction, openings));
     }
 
     /// @inheritdoc IDisputeCourt
@@ -276,6 +271,13 @@ contract DisputeCourt is Matches {
         _end(id, m, m.proverWord == word ? Ruling.ChallengerLost : Ruling.ProverLost);
     }
 
+    function _sceneOf(Match storage m, bytes calldata entry) private view returns (IArbiter.Scene memory scene) {
+        Trace storage trace = _stepOf(m.key, m.epoch, m.step).trace;
+        (scene.values, scene.count, scene.inputs) = (trace.values, trace.count, entry.inputsOf());
+        (scene.program, scene.length, scene.running) = (m.program, entry.programLength(), m.running);
+        (scene.element, scene.run, scene.acc) = (m.element, m.run, m.acc);
+    }
+
     function _compareRoot(bytes32 id, Match storage m, bytes32 root) private {
         _end(id, m, m.proverNode == root ? Ruling.ChallengerLost : Ruling.ProverLost);
     }
@@ -297,9 +299,9 @@ contract DisputeCourt is Matches {
     }
 
     function _checkNodes(Match storage m, bytes32[] calldata nodes, bytes32 node) private view {
-        (uint256 depth,, uint256 count) = Descent.span(m.leaves, m.height, m.index);
-        if (nodes.length != count) revert IArbiter.CountWrong(nodes.length, count);
-        bytes32 found = Descent.over(nodes, depth == m.height);
+        Descent.Span memory span = Descent.spanOf(m.leaves, m.height, m.index);
+        if (nodes.length != span.count) revert IArbiter.CountWrong(nodes.length, span.count);
+        bytes32 found = Descent.over(nodes, span.depth == m.height);
         if (found != node) revert NodesWrong(found, node);
     }
 

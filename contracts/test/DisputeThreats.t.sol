@@ -314,6 +314,9 @@ contract DisputeThreatsTest is DisputeTown {
         answerBy(0, trace);
         disputes.unseal(id, traceOf(honest()), SALT);
         ruled(id, IDisputeCourt.Ruling.Structure);
+        isTrue(disputes.contestedSteps(h.key, 0).length == 1 && disputes.contestedSteps(h.key, 0)[0] == STEP, "contested");
+        uint32[] memory drawn = court.drawnSteps(h.key, 0, h.steps);
+        isTrue(drawn[0] != STEP && drawn[1] != STEP, "a step that only the dispute lets a jury name");
         isEqual(claims(1), 0, "bond");
         refused(IDisputeCourt.NothingToCollect.selector);
         disputes.collect(id);

@@ -28,7 +28,7 @@ abstract contract DisputeTown is Town {
     uint32 internal constant MADE = 42;
     uint32 internal constant NEGATED = 43;
     uint32 internal constant FINAL = 44;
-    uint32 internal constant STEP = 1;
+    uint32 internal constant STEP = 3;
     bytes internal constant HEAD = "tensor head";
     /// @dev BLAKE3 of HEAD and the words, little-endian, of x and of value 42.
     bytes32 internal constant X_DIGEST = 0xb24f7453212a78bd4435421fb5f928a41e059b1af09b1350b9e8e9ef02dbbd3d;
@@ -384,11 +384,11 @@ abstract contract DisputeTown is Town {
     }
 
     function nodesOf(IDisputeCourt.Match memory m, bytes32[] memory digests) internal pure returns (bytes32[] memory nodes) {
-        (uint256 depth, uint256 first, uint256 count) = Descent.span(m.leaves, m.height, m.index);
-        bytes32[] memory level = m.height == depth ? digests : levelOf(digests, m.height - depth);
-        nodes = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            nodes[i] = level[first + i];
+        Descent.Span memory span = Descent.spanOf(m.leaves, m.height, m.index);
+        bytes32[] memory level = m.height == span.depth ? digests : levelOf(digests, m.height - span.depth);
+        nodes = new bytes32[](span.count);
+        for (uint256 i = 0; i < span.count; ++i) {
+            nodes[i] = level[span.first + i];
         }
     }
 

@@ -16,13 +16,19 @@ library Descent {
         }
     }
 
-    /// @dev Levels that the next reveal goes down, and the first of the nodes that it shows and their number.
-    function span(uint256 leaves, uint256 height, uint256 index) internal pure returns (uint256 depth, uint256 first, uint256 count) {
-        depth = height < DEPTH ? height : DEPTH;
-        first = index << depth;
-        uint256 width = ((leaves - 1) >> (height - depth)) + 1;
-        uint256 full = uint256(1) << depth;
-        count = width - first < full ? width - first : full;
+    /// @dev What the next reveal shows: nodes so many levels down, the first of them, how many.
+    struct Span {
+        uint256 depth;
+        uint256 first;
+        uint256 count;
+    }
+
+    function spanOf(uint256 leaves, uint256 height, uint256 index) internal pure returns (Span memory span) {
+        span.depth = height < DEPTH ? height : DEPTH;
+        span.first = index << span.depth;
+        uint256 width = ((leaves - 1) >> (height - span.depth)) + 1;
+        uint256 full = uint256(1) << span.depth;
+        span.count = width - span.first < full ? width - span.first : full;
     }
 
     /// @dev The node over `nodes`. At the bottom they are what the leaves are hashes of.

@@ -49,12 +49,7 @@ library LastMove {
         pure
         returns (uint32)
     {
-        uint256[] memory place = code.placeOf(scene.element, 0);
-        uint32[4] memory words;
-        for (uint256 i = 0; i < openings.length; ++i) {
-            Instructions.Operand memory operand = code.operandAt(i);
-            words[i] = _read(scene, operand, code.addressAt(operand, place), openings[i]);
-        }
+        uint32[4] memory words = _readAll(scene, code, code.placeOf(scene.element, 0), openings, openings.length);
         return Scalar.map(code.scalarOf(), words[0], words[1], words[2]);
     }
 
@@ -71,11 +66,7 @@ library LastMove {
         uint256[] memory place = code.placeOf(scene.element, 1);
         place[place.length - 1] = scene.run - 1;
         if (scene.run % 8 == 0) _readBefore(scene, uint256(code.lengthOf()) + 1, openings[last]);
-        uint32[4] memory words;
-        for (uint256 i = 0; i < last; ++i) {
-            Instructions.Operand memory operand = code.operandAt(i);
-            words[i] = _read(scene, operand, code.addressAt(operand, place), openings[i]);
-        }
+        uint32[4] memory words = _readAll(scene, code, place, openings, last);
         return Scalar.fold(code.scalarOf(), scene.acc, words[0], words[1], words[2]);
     }
 
@@ -111,6 +102,20 @@ library LastMove {
         uint256 vocabulary = code.lengthOf();
         uint256 position = uint256(code.scaleOf()) + scene.element / vocabulary;
         return Philox.bits(code.seedOf(), uint64(position), uint64(vocabulary), uint64(scene.element % vocabulary));
+    }
+
+    /// @dev The first `count` operands.
+    function _readAll(
+        IArbiter.Scene memory scene,
+        bytes calldata code,
+        uint256[] memory place,
+        IArbiter.Opening[] calldata openings,
+        uint256 count
+    ) private pure returns (uint32[4] memory words) {
+        for (uint256 i = 0; i < count; ++i) {
+            Instructions.Operand memory operand = code.operandAt(i);
+            words[i] = _read(scene, operand, code.addressAt(operand, place), openings[i]);
+        }
     }
 
     function _read(

@@ -19,6 +19,7 @@ abstract contract Matches is IDisputeCourt {
     struct Game {
         uint64 until; // by then every open match is over, whatever anybody does
         uint32 open;
+        uint32[] contested; // steps of matches that ended by structure
     }
 
     IAuditCourt public immutable court;
@@ -76,14 +77,19 @@ abstract contract Matches is IDisputeCourt {
     }
 
     /// @inheritdoc IDisputeCourt
-    function nodesOf(bytes32 id) external view returns (uint256 count) {
+    function nodesOf(bytes32 id) external view returns (uint256) {
         Match storage m = _matches[id];
-        if (m.leaves != 0) (,, count) = Descent.span(m.leaves, m.height, m.index);
+        return m.leaves == 0 ? 0 : Descent.spanOf(m.leaves, m.height, m.index).count;
     }
 
     /// @inheritdoc IDisputeCourt
     function openCount(bytes32 key, uint32 epoch) external view returns (uint256) {
         return _gameOf(key, epoch).open;
+    }
+
+    /// @inheritdoc IDisputeCourt
+    function contestedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory) {
+        return _gameOf(key, epoch).contested;
     }
 
     function _stepOf(bytes32 key, uint32 epoch, uint32 step) internal view returns (Step storage) {
@@ -171,7 +177,8 @@ abstract contract Matches is IDisputeCourt {
         }
         (m.stage, m.ruling) = (Stage.Closed, ruling);
         emit Ended(id, m.key, m.epoch, ruling);
-        if (ruling != Ruling.Structure) _freeBond(id, m, ruling != Ruling.ChallengerLost);
+        if (ruling == Ruling.Structure) _gameOf(m.key, m.epoch).contested.push(m.step);
+        else _freeBond(id, m, ruling != Ruling.ChallengerLost);
     }
 
     /// @dev A match that the end of the case overtook.

@@ -194,6 +194,8 @@ interface IDisputeCourt {
     function clockOf(bytes32 id) external view returns (bool challengers, uint256 spent, uint256 left);
     /// @notice How many nodes a reveal of the match shows now.
     function nodesOf(bytes32 id) external view returns (uint256);
+    /// @notice Steps of matches that ended by structure: a jury looks at them beside the drawn ones, and may name one of them.
+    function contestedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory);
     /// @notice Matches about an epoch that are open.
     function openCount(bytes32 key, uint32 epoch) external view returns (uint256);
 }
