@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from swarm.proof.canonical.cases import Case, Draw
+from swarm.proof.canonical.cases import SIGN, SPECIAL, Case, Draw
 
 Inputs = Callable[[Draw], list[np.ndarray]]
 
@@ -39,6 +39,12 @@ def _around(values: tuple[float, ...]) -> Inputs:
     return lambda draw: [np.stack([near, near ^ np.int32(-(2**31))]).view(np.float32)]
 
 
+def _pairs(draw: Draw) -> list[np.ndarray]:
+    """Every special word beside every other."""
+    signed = np.concatenate([SPECIAL, SPECIAL | np.uint32(SIGN)]).view(np.float32)
+    return [signed[:, None], signed]
+
+
 def _shown(array: np.ndarray, strides: tuple[int, int]) -> np.ndarray:
     return np.lib.stride_tricks.as_strided(array, (4, 37), strides)
 
@@ -65,6 +71,7 @@ def _both(operator: str, count: int, name: str = "", **attributes: float | None)
 CASES = [
     *itertools.chain.from_iterable(_both(operator, 1) for operator in ONE),
     *itertools.chain.from_iterable(_both(operator, 2) for operator in TWO),
+    *(Case(f"{operator}/pairs", operator, _pairs) for operator in (*TWO, "add")),
     *(Case(f"{operator}/edges", operator, _around(values)) for operator, values in EDGES.items()),
     *(Case(f"{operator}/far", operator, lambda draw: [draw.normal(64, 17, scale=2.0**40)]) for operator in ("sin", "cos")),
     *itertools.chain.from_iterable(

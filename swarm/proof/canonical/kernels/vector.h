@@ -126,6 +126,13 @@ INLINE float s_clean(float a) { return a == a ? a : s_float(NAN_WORD); }
 
 // IEEE 754-2019 maximum and minimum: -0 < +0; not a number where one is not. Equal floats of different bits are zeros: their common bits
 // are +0, their joined bits -0.
+#if W == 16 && REGISTER == 16 && defined(__AVX512DQ__)
+INLINE V v_nan_of(V a, V b, __m512 other) {
+  return (V)_mm512_mask_mov_ps(other, _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q), (__m512)(V)vi_set1(NAN_WORD));
+}
+INLINE V v_max(V a, V b) { return v_nan_of(a, b, _mm512_range_ps((__m512)a, (__m512)b, 5)); } // 5, 4: larger, smaller, with its own sign
+INLINE V v_min(V a, V b) { return v_nan_of(a, b, _mm512_range_ps((__m512)a, (__m512)b, 4)); }
+#else
 INLINE V v_max(V a, V b) {
   V larger = v_select(a > b, a, v_select(b > a, b, (V)((VI)a & (VI)b)));
   return v_select((a == a) & (b == b), larger, (V)vi_set1(NAN_WORD));
@@ -135,6 +142,7 @@ INLINE V v_min(V a, V b) {
   V smaller = v_select(a < b, a, v_select(b < a, b, (V)((VI)a | (VI)b)));
   return v_select((a == a) & (b == b), smaller, (V)vi_set1(NAN_WORD));
 }
+#endif
 
 INLINE float s_max(float a, float b) {
   if (!(a == a && b == b)) return s_float(NAN_WORD);

@@ -40,50 +40,72 @@ INLINE void walk_store(float *at, int64_t step, int64_t i, int64_t n, V v) {
   else v_store_part(at + i, v, n);
 }
 
-// The body of a row: `expression` gives the output's V from a, b, c: the operands 1, 2, 3.
+// The body of a row: `expression` gives the output's V from a, b, c: the operands 1, 2, 3. Whole vectors of consecutive words first; of a row
+// with one number beside it; of any layout; then the rest. (Locals, since a store may change what `step` points to, for all C knows.)
 #define WALK_ROW_1(name, expression)                                                                       \
   static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
     (void)context;                                                                                         \
-    int64_t i = 0;                                                                                         \
+    float *out = at[0], *as = at[1];                                                                       \
+    int64_t i = 0, out_step = step[0], a_step = step[1];                                                   \
     if (walk_dense(step, 2))                                                                               \
-      for (; i + W <= n; i += W) { V a = v_load(at[1] + i); v_store(at[0] + i, (expression)); }            \
-    for (; i < n; i += W) {                                                                                \
-      int64_t lanes = n - i < W ? n - i : W;                                                               \
-      V a = walk_load(at[1], step[1], i, lanes);                                                           \
-      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+      for (; i + W <= n; i += W) {                                                                         \
+        V a = v_load(as + i);                                                                              \
+        v_store(out + i, (expression));                                                                    \
+      }                                                                                                    \
+    for (; i + W <= n; i += W) {                                                                           \
+      V a = walk_load(as, a_step, i, W);                                                                   \
+      walk_store(out, out_step, i, W, (expression));                                                       \
+    }                                                                                                      \
+    if (i < n) {                                                                                           \
+      V a = walk_load(as, a_step, i, n - i);                                                               \
+      walk_store(out, out_step, i, n - i, (expression));                                                   \
     }                                                                                                      \
   }
 
 #define WALK_ROW_2(name, expression)                                                                       \
   static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
     (void)context;                                                                                         \
-    int64_t i = 0;                                                                                         \
+    float *out = at[0], *as = at[1], *bs = at[2];                                                          \
+    int64_t i = 0, out_step = step[0], a_step = step[1], b_step = step[2];                                 \
     if (walk_dense(step, 3))                                                                               \
       for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(at[1] + i), b = v_load(at[2] + i);                                                    \
-        v_store(at[0] + i, (expression));                                                                  \
+        V a = v_load(as + i), b = v_load(bs + i);                                                          \
+        v_store(out + i, (expression));                                                                    \
       }                                                                                                    \
-    for (; i < n; i += W) {                                                                                \
-      int64_t lanes = n - i < W ? n - i : W;                                                               \
-      V a = walk_load(at[1], step[1], i, lanes), b = walk_load(at[2], step[2], i, lanes);                  \
-      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+    else if (out_step == 1 && a_step == 1 && b_step == 0)                                                  \
+      for (; i + W <= n; i += W) {                                                                         \
+        V a = v_load(as + i), b = v_set1(*bs);                                                             \
+        v_store(out + i, (expression));                                                                    \
+      }                                                                                                    \
+    for (; i + W <= n; i += W) {                                                                           \
+      V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                  \
+      walk_store(out, out_step, i, W, (expression));                                                       \
+    }                                                                                                      \
+    if (i < n) {                                                                                           \
+      V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                          \
+      walk_store(out, out_step, i, n - i, (expression));                                                   \
     }                                                                                                      \
   }
 
 #define WALK_ROW_3(name, expression)                                                                       \
   static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
     (void)context;                                                                                         \
-    int64_t i = 0;                                                                                         \
+    float *out = at[0], *as = at[1], *bs = at[2], *cs = at[3];                                             \
+    int64_t i = 0, out_step = step[0], a_step = step[1], b_step = step[2], c_step = step[3];               \
     if (walk_dense(step, 4))                                                                               \
       for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(at[1] + i), b = v_load(at[2] + i), c = v_load(at[3] + i);                             \
-        v_store(at[0] + i, (expression));                                                                  \
+        V a = v_load(as + i), b = v_load(bs + i), c = v_load(cs + i);                                      \
+        v_store(out + i, (expression));                                                                    \
       }                                                                                                    \
-    for (; i < n; i += W) {                                                                                \
-      int64_t lanes = n - i < W ? n - i : W;                                                               \
-      V a = walk_load(at[1], step[1], i, lanes), b = walk_load(at[2], step[2], i, lanes);                  \
-      V c = walk_load(at[3], step[3], i, lanes);                                                           \
-      walk_store(at[0], step[0], i, lanes, (expression));                                                  \
+    for (; i + W <= n; i += W) {                                                                           \
+      V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                  \
+      V c = walk_load(cs, c_step, i, W);                                                                   \
+      walk_store(out, out_step, i, W, (expression));                                                       \
+    }                                                                                                      \
+    if (i < n) {                                                                                           \
+      V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                          \
+      V c = walk_load(cs, c_step, i, n - i);                                                               \
+      walk_store(out, out_step, i, n - i, (expression));                                                   \
     }                                                                                                      \
   }
 

@@ -43,50 +43,35 @@ class Walk:
                 self._struct.stride[operand][place] = step
         self.at = ctypes.addressof(self._struct)
 
-    def empty(self) -> torch.Tensor:
-        """A new output, laid out as torch would."""
-        return torch.empty_strided(self.shape, self.strides)
-
 
 _kept: dict[Any, Walk] = {}
 
 
-def walk1(a: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
-    """Of an output and one input."""
-    key = (a.shape, a.stride()) if out is None else (a.shape, a.stride(), out.shape, out.stride())
-    return _kept.get(key) or _keep(key, out, a)
-
-
-def walk2(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
-    """Of an output and two inputs, which broadcast. Raises RuntimeError, as torch does, where they do not."""
-    key = (a.shape, a.stride(), b.shape, b.stride(), None) if out is None else (a.shape, a.stride(), b.shape, b.stride(), out.shape, out.stride())
-    return _kept.get(key) or _keep(key, out, a, b)
-
-
-def walk3(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, out: torch.Tensor | None = None) -> Walk:
-    """Of an output and three inputs."""
-    key = (a.shape, a.stride(), b.shape, b.stride(), c.shape, c.stride(), None if out is None else (out.shape, out.stride()))
-    return _kept.get(key) or _keep(key, out, a, b, c)
-
-
 def ready1(name: str, a: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor]:
-    """An operator's walk, output and input. Raises Unsupported where one is not float32; RuntimeError, as torch does, for a bad `out`."""
-    check(name, a)
+    """An operator's walk, output (a new one where `out` is None) and input. Raises Unsupported where one is not float32; RuntimeError, as torch
+    does, for a bad `out`."""
+    if a.dtype is not torch.float32 or not a.is_cpu:
+        check(name, a)
     if out is None:
-        walk = walk1(a)
-        return walk, walk.empty(), a
+        key = (a.shape, a.stride())
+        walk = _kept.get(key) or _keep(key, None, a)
+        return walk, torch.empty_strided(walk.shape, walk.strides), a
     (a,) = _apart(name, out, a)
-    return walk1(a, out), out, a
+    key = (a.shape, a.stride(), out.shape, out.stride())
+    return _kept.get(key) or _keep(key, out, a), out, a
 
 
 def ready2(name: str, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Of two inputs."""
-    check(name, a, b)
+    """Of two inputs, which broadcast."""
+    if a.dtype is not torch.float32 or b.dtype is not torch.float32 or not (a.is_cpu and b.is_cpu):
+        check(name, a, b)
     if out is None:
-        walk = walk2(a, b)
-        return walk, walk.empty(), a, b
+        key = (a.shape, a.stride(), b.shape, b.stride(), None)
+        walk = _kept.get(key) or _keep(key, None, a, b)
+        return walk, torch.empty_strided(walk.shape, walk.strides), a, b
     a, b = _apart(name, out, a, b)
-    return walk2(a, b, out), out, a, b
+    key = (a.shape, a.stride(), b.shape, b.stride(), out.shape, out.stride())
+    return _kept.get(key) or _keep(key, out, a, b), out, a, b
 
 
 def ready3(
@@ -94,17 +79,18 @@ def ready3(
 ) -> tuple[Walk, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of three inputs."""
     check(name, a, b, c)
-    if out is None:
-        walk = walk3(a, b, c)
-        return walk, walk.empty(), a, b, c
-    a, b, c = _apart(name, out, a, b, c)
-    return walk3(a, b, c, out), out, a, b, c
+    if out is not None:
+        a, b, c = _apart(name, out, a, b, c)
+    key = (a.shape, a.stride(), b.shape, b.stride(), c.shape, c.stride(), None if out is None else (out.shape, out.stride()))
+    walk = _kept.get(key) or _keep(key, out, a, b, c)
+    return walk, torch.empty_strided(walk.shape, walk.strides) if out is None else out, a, b, c
 
 
 def _apart(name: str, out: torch.Tensor, *tensors: torch.Tensor) -> list[torch.Tensor]:
     """The inputs of an operator that writes into `out`, copied where they share words with it in another layout: all are read before any
     word is written."""
-    check(name, out)
+    if out.dtype is not torch.float32 or not out.is_cpu:
+        check(name, out)
     return [tensor if tensor is out or not _clashes(tensor, out) else tensor.clone() for tensor in tensors]
 
 

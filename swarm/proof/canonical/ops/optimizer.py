@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 
 from swarm.proof.canonical.native import Kernel
-from swarm.proof.canonical.ops import Unsupported, check, operator
-from swarm.proof.canonical.ops.operand import walk3
+from swarm.proof.canonical.ops import Unsupported, operator
+from swarm.proof.canonical.ops.operand import ready3
 
 _adamw = Kernel("canonical_adamw", "wppppfffffff")
 
@@ -65,10 +65,9 @@ def adamw(
     step: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Change weights `p` and moments in place by gradient `g`, all of one shape."""
-    check("adamw", p, g, first, second)
     if not p.shape == g.shape == first.shape == second.shape:
         shapes = [tuple(each.shape) for each in (p, g, first, second)]
         raise Unsupported("adamw", f"of shapes {shapes}", "weights, gradient and moments have one shape")
-    walk = walk3(g, first, second, p)
+    walk, p, g, first, second = ready3("adamw", g, first, second, p)
     _adamw.call(walk.at, p.data_ptr(), g.data_ptr(), first.data_ptr(), second.data_ptr(), decay, c1, b2, c2, root, eps, step)
     return p, first, second
