@@ -3,8 +3,7 @@
     docket = Docket(chain)
     for move in play(docket, id, player, secret): ...
 
-All state is on chain, so whoever was interrupted starts again at the same move. What a side has shown is in the events, or in the call that went
-on from it; nothing of it is believed without its hash being right.
+All state is on chain, so whoever was interrupted starts again at the same move. What a side has shown is in the events.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from swarm import keystore
-from swarm.chain.abi import Event, decode, raw, selector
+from swarm.chain.abi import Event
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner, mark
+from swarm.chain.values import Ruling, Stage
 from swarm.errors import ChainRefused, StateError
 from swarm.proof import dispute_format as form
 from swarm.proof.descent import Reveal
-from swarm.proof.dispute import DESCENTS, Board, Move, Player, Ruling, Stage
+from swarm.proof.dispute import DESCENTS, Board, Move, Player
 from swarm.proof.leaf import Leaf
 
 ROLE = "disputes"
@@ -83,22 +83,8 @@ class Docket:
             if not open_one:
                 descents.append([])
             open_one = not (event.name == "Descended" and event.values["height"] == 0)
-            descents[-1] += [self._revealed(event)] if event.name == "Revealed" else self._passed(event, descents[-1])
+            descents[-1] += [_revealed(event)] if event.name == "Revealed" else []
         return descents if open_one or match.stage not in DESCENTS else [*descents, []]
-
-    def _revealed(self, event: Event) -> Reveal:
-        told = event.values
-        return Reveal(told["byChallenger"], told["height"], told["index"], tuple(told["nodes"]))
-
-    def _passed(self, event: Event, before: list[Reveal]) -> list[Reveal]:
-        """The prover's nodes, in the call that went on from the last reveal."""
-        call = self.chain.rpc.call("eth_getTransactionByHash", "0x" + event.tx.hex())
-        entry = self.chain.abi(ROLE).function("descend", 3)
-        data = raw(call["input"])
-        if not before or data[:4] != selector(entry):
-            return []
-        provers = decode(entry["inputs"], data[4:])[1]
-        return [Reveal(False, before[-1].height, before[-1].index, tuple(provers))]
 
 
 def open_match(
@@ -151,6 +137,11 @@ class Salts:
             known[id.hex()] = os.urandom(32).hex()
             keystore.write_private(self.path, json.dumps(known).encode())
         return bytes.fromhex(known[id.hex()])
+
+
+def _revealed(event: Event) -> Reveal:
+    told = event.values
+    return Reveal(told["byChallenger"], told["height"], told["index"], tuple(told["nodes"]))
 
 
 def _timeout(chain: Chain, board: Board, player: Player) -> Move | None:

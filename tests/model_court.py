@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from swarm import merkle
+from swarm.chain.values import Ruling, Stage
 from swarm.keys import keccak
 from swarm.policy.noise import bits
 from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition.codes import FOLD, SCALAR, Code
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Kind, Operand
 from swarm.proof.descent import Reveal
-from swarm.proof.dispute import DESCENTS, Board, Ruling, Stage, under_place
+from swarm.proof.dispute import DESCENTS, Board, under_place
 from swarm.proof.side import address, place_of
 
 

@@ -50,6 +50,10 @@ def moves(state: State) -> dict[str, torch.Tensor]:
         "all": (x > -9).all().float(),
         "not": (~(x > 0)).float(),
         "both": ((x > 0) & (y > 0)).float(),
+        "how many": (x > 0).sum(1, keepdim=True).float(),
+        "in all": (x > 0).sum().float(),
+        "product": ((x > 0) * (y > 0)).float(),
+        "one less": ((x > 0).sum(1) - 1).float(),
         "count": (x >= 0.25).long().float(),
     }
     written = x.clone()

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from swarm.chain.values import Ruling, Stage
 from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition import defined, definitions
 from swarm.proof.canonical.definition.codes import Code
 from swarm.proof.canonical.definition.machine import Machine, View
 from swarm.proof.canonical.trace import Done, Lie, Recorder
-from swarm.proof.dispute import Player, Ruling, Stage
+from swarm.proof.dispute import Player
 from swarm.proof.side import Side
 from tests.model_court import ModelCourt, Reverted
 
+pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
 SALT = bytes(range(32))
 
 

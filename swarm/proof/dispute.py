@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from swarm.chain.values import Stage
 from swarm.merkle import Tree
 from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Instruction, Kind, Operand
@@ -22,16 +22,7 @@ from swarm.proof.canonical.tree import WordTree
 from swarm.proof.descent import Known, Reveal, shown
 from swarm.proof.side import Account, Side, address, place_of
 
-
-class Stage(IntEnum):
-    NONE, ANSWER, EQUAL, VALUES, ENTRY, PROGRAMS, PROGRAM, INSTRUCTION, ELEMENTS, RUNS, RUN, SETTLE, STATE, CLOSED = range(14)
-
-
 DESCENTS = (Stage.VALUES, Stage.PROGRAM, Stage.ELEMENTS, Stage.RUN)
-
-
-class Ruling(IntEnum):
-    NONE, PROVER_LOST, CHALLENGER_LOST, STRUCTURE, LATE = range(5)
 
 
 @dataclass(frozen=True)
@@ -83,6 +74,8 @@ class Player:
             Stage.RUNS: self._post_run,
             Stage.RUN: self._descend,
             Stage.SETTLE: self._settle,
+            Stage.STATE: self._settle_state,
+            Stage.EQUAL: self._contradict,
         }
         way = ways.get(match.stage)
         return way(board) if way else None
@@ -136,6 +129,24 @@ class Player:
         account, position = self._account(board), board.match.position
         openings = self._openings(board, account, account.instructions[position])
         return Move("settle", (board.id, self._entry(board), account.packed[position], openings))
+
+    def _settle_state(self, board: Board) -> Move | None:
+        if self.side.before is None:
+            return None
+        state, name = self.side.before(), self.side.trace.values[board.match.value].name
+        return Move("settleState", (board.id, self._entry(board), state.opening(state.names.index(name), board.match.element)))
+
+    def _contradict(self, board: Board) -> Move | None:
+        """The traces are equal: what is wrong can only be the state that the record says came of it."""
+        if (found := self.side.contradiction()) is None:
+            return None
+        number, element = found
+        state, trace = self.side.after(), self.side.trace
+        tree, chunk = WordTree(self.side.words(number)), element // form.CHUNK
+        shown = {"value": number, "entry": trace.entries[number], "entryProof": self.side.structure.path(number)}
+        shown |= {"root": trace.roots[number], "rootProof": self.side.values.path(number), "element": element}
+        shown |= {"chunk": tree.digests[chunk], "chunkProof": tree.path(chunk)}
+        return Move("contradict", (board.id, shown, state.opening(state.names.index(trace.values[number].name), element)))
 
     # what the last operation reads
 

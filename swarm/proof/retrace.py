@@ -7,26 +7,31 @@ about. All numbers follow from the state before, the record and the recipe, so e
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Collection
 
+from swarm.learn import state
 from swarm.proof.canonical.ops import recording
 from swarm.proof.canonical.trace import Done, Lie, Recorder
 from swarm.proof.leaf import Leaf
 from swarm.proof.replay import Blobs, Replayer
 from swarm.proof.side import Side, Words
+from swarm.proof.state_tree import StateTree
 
 
 class Retracer:
-    """Does one step again. `packed` is the state before it. With a `lie` it plays a forger."""
+    """Does one step again. `packed` is the state before it, `after` the one that its record names behind it, where that can be had. With a
+    `lie` it plays a forger."""
 
-    def __init__(self, replayer: Replayer, leaf: Leaf, packed: bytes, blobs: Blobs, lie: Lie | None = None):
-        self.replayer, self.leaf, self.packed, self.blobs, self.lie = replayer, leaf, packed, blobs, lie
+    def __init__(self, replayer: Replayer, leaf: Leaf, packed: bytes, blobs: Blobs, after: bytes | None = None, lie: Lie | None = None):
+        self.replayer, self.leaf, self.packed, self.blobs, self.after, self.lie = replayer, leaf, packed, blobs, after, lie
 
     def side(self) -> Side:
         """Raises Fault where the state or the record is not what the leaf names."""
         recorder = self._recorder()
         self._take(recorder)
-        return Side(recorder.trace(self.replayer.trainee.tensors), self.words)
+        before, after = (functools.partial(_state, packed) if packed else None for packed in (self.packed, self.after))
+        return Side(recorder.trace(self.replayer.trainee.tensors), self.words, before, after)
 
     def words(self, wanted: Collection[int], until: int) -> Words:
         """The words of some values; all of them are there after call `until`."""
@@ -47,3 +52,7 @@ class Retracer:
     def _take(self, recorder: Recorder) -> None:
         with recording(recorder):
             self.replayer.take(self.leaf, self.blobs)
+
+
+def _state(packed: bytes) -> StateTree:
+    return StateTree(*state.unpack(packed))

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from swarm.keys import keccak
+from swarm.learn.root import elements
 from swarm.merkle import Tree
 from swarm.proof import dispute_format as form
 from swarm.proof.canonical.definition.codes import FOLD
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Instruction, Operand
 from swarm.proof.canonical.trace import Trace, perform
+from swarm.proof.state_tree import StateTree
 
 Words = Mapping[int, np.ndarray]
 Again = Callable[[Collection[int], int], Words]  # (values wanted, call after which to stop) -> their words, by doing the step once more
+States = Callable[[], StateTree]
 WORD = 2**32
 
 
@@ -71,10 +74,11 @@ class Account:
 
 
 class Side:
-    """`again` does the step once more and gives the words of some values."""
+    """`again` does the step once more and gives the words of some values. `before` and `after` give the states that the step's record names;
+    the first is needed where its words are disputed, the second to show that a true trace does not lead there."""
 
-    def __init__(self, trace: Trace, again: Again):
-        self.trace, self._again = trace, again
+    def __init__(self, trace: Trace, again: Again, before: States | None = None, after: States | None = None):
+        self.trace, self.again, self.before, self.after = trace, again, before, after
 
     @functools.cached_property
     def said(self) -> form.Trace:
@@ -94,7 +98,7 @@ class Side:
         made = self.trace.values[value]
         call, program = self.trace.calls[made.call], self.trace.program(made.call)
         claimed = [writing.value for writing in call.outputs]
-        words = self._again([*call.inputs, *claimed], made.call)
+        words = self.again([*call.inputs, *claimed], made.call)
         machine, ends = perform(call, words)
         for end, number in zip(ends, claimed, strict=True):
             machine.values[end] = words[number]
@@ -104,7 +108,17 @@ class Side:
     def words(self, value: int) -> np.ndarray:
         """Of any value."""
         call = self._user(value)
-        return self._again([value], call)[value]
+        return self.again([value], call)[value]
+
+    def contradiction(self) -> tuple[int, int] | None:
+        """A FINAL value and a word of it that is another in the state after the step than in the trace."""
+        finals = [number for number, value in enumerate(self.trace.values) if value.kind == form.FINAL]
+        state = self.after() if self.after else None
+        for number, words in sorted(self.again(finals, len(self.trace.calls)).items()) if state else ():
+            said = elements(state.tensors[self.trace.values[number].name]).view("<u4")
+            if (different := np.flatnonzero(words != said)).size:
+                return number, int(different[0])
+        return None
 
     def _user(self, value: int) -> int:
         """A call after which a value has been seen."""

@@ -259,6 +259,20 @@ def _not(out: torch.Tensor, _: Constant, x: torch.Tensor) -> Lowered | None:
     return Lowered("logical_not", [x]) if x.dtype == torch.bool else None
 
 
+def _integer(operation: str) -> None:
+    @_lower(getattr(aten, operation).Tensor)
+    def _pair(out: torch.Tensor, _: Constant, x: Any, y: Any, alpha: int = 1) -> Lowered | None:
+        x, y = (each if isinstance(each, torch.Tensor) else torch.tensor(each) for each in (x, y))
+        if operation == "mul" and x.dtype == y.dtype == torch.bool:
+            return Lowered("logical", [x, y], {"relation": "and"})
+        whole = all(each.dtype in (torch.int64, torch.int32) for each in (x, y, out)) and alpha == 1
+        return Lowered("integers", [x, y], {"operation": operation}) if whole else None
+
+
+for _name in ("add", "sub", "mul"):
+    _integer(_name)
+
+
 def _logic(relation: str, *overloads: Any) -> None:
     @_lower(*overloads)
     def _pair(out: torch.Tensor, _: Constant, x: torch.Tensor, y: torch.Tensor) -> Lowered | None:
@@ -269,6 +283,13 @@ for _relation in ("and", "or"):  # these give the same once more: in place, the 
     _logic(_relation, *(getattr(aten, f"logical_{_relation}{place}").default for place in ("", "_")))
     _logic(_relation, *(getattr(aten, f"bitwise_{_relation}{place}").Tensor for place in ("", "_")))
 _logic("xor", aten.logical_xor.default, aten.bitwise_xor.Tensor)
+
+
+@_lower(aten.sum.default, aten.sum.dim_IntList)
+def _counted(out: torch.Tensor, _: Constant, x: torch.Tensor, dims: list[int] | None = None, keepdim: bool = False, **__: Any) -> Lowered | None:
+    axes = [_axis(dim, x) for dim in dims] if dims else list(range(x.dim()))
+    small = x.dtype == torch.bool and out.dtype == torch.int64 and x.numel() < 2**24
+    return Lowered("count", [x], {"dims": axes, "keep": keepdim}) if small else None
 
 
 def _quantifier(name: str) -> None:

@@ -199,18 +199,31 @@ def logical(m: Machine, x: View, y: View, *, relation: str) -> View:
     return m.map({"and": Code.AND, "or": Code.OR, "xor": Code.XOR}[relation], x, y)
 
 
+@defined("integers")
+def integers(m: Machine, x: View, y: View, *, operation: str) -> View:
+    """add, sub or mul of int32 words, which do not overflow."""
+    return m.map({"add": Code.IADD, "sub": Code.ISUB, "mul": Code.IMUL}[operation], x, y)
+
+
 @defined("any")
 def any_of(m: Machine, x: View, *, dims: Sequence[int], keep: bool = False) -> View:
     """Is one true? As the largest of 0.0 and 1.0, axis by axis."""
-    return _extreme(m, Code.MAX, 0.0, x, dims, keep)
+    return _folded(m, Code.MAX, 0.0, x, dims, keep)
 
 
 @defined("all")
 def all_of(m: Machine, x: View, *, dims: Sequence[int], keep: bool = False) -> View:
-    return _extreme(m, Code.MIN, 1.0, x, dims, keep)
+    return _folded(m, Code.MIN, 1.0, x, dims, keep)
 
 
-def _extreme(m: Machine, code: Code, start: float, x: View, dims: Sequence[int], keep: bool) -> View:
+@defined("count")
+def count(m: Machine, x: View, *, dims: Sequence[int], keep: bool = False) -> View:
+    """How many are true: a sum of floats, exact up to 2^24."""
+    return _folded(m, Code.ADD, 0.0, x, dims, keep)
+
+
+def _folded(m: Machine, code: Code, start: float, x: View, dims: Sequence[int], keep: bool) -> View:
+    """Of truth values as floats, axis by axis; an integer again."""
     found = m.map(Code.I2F, x)
     for axis in sorted(dims, reverse=True):
         order = [a for a in range(len(found.shape)) if a != axis] + [axis]

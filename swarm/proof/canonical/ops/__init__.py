@@ -81,7 +81,8 @@ def recording(recorder: Recorder) -> Iterator[None]:
 def _recorded(recorder: Recorder, name: str, signature: inspect.Signature, function: Callable[..., Any], values: Any, named: Any) -> Any:
     bound = signature.bind(*values, **named)
     bound.apply_defaults()
-    given = {key: value for key, value in bound.arguments.items() if key != "out"}
+    # an `out` that has no default is an input of this name
+    given = {key: value for key, value in bound.arguments.items() if key != "out" or signature.parameters[key].default is inspect.Parameter.empty}
     # None is a tensor that was left out where the signature says so
     optional = {key for key, parameter in signature.parameters.items() if "Tensor" in str(parameter.annotation)}
     tensors = {key: value for key, value in given.items() if isinstance(value, torch.Tensor) or key in optional}
