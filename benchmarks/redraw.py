@@ -128,9 +128,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".swarm/cache"), help="where the converted SmolLM2 is kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    steps = [make for name, make in (("base", base), ("smollm2", smollm2)) if options.model in (name, "both")]
+    steps = [make(options.cache) for name, make in (("base", base), ("smollm2", smollm2)) if options.model in (name, "both")]
     with numerics(options.profile):
-        good = [compare(make(options.cache), options.repeats) for make in steps]
+        good = [compare(step, options.repeats) for step in steps]
     raise SystemExit(not all(good))
 
 

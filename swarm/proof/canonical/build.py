@@ -56,10 +56,14 @@ class Build:
         return _version(compiler).partition("\n")[0] if compiler else "no compiler"
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it is for another architecture than this machine's."""
+        return self.machine not in ("", platform.machine())
+
+    @property
     def loads(self) -> bool:
         """Whether this machine can compile it and run it without an emulator."""
-        fits = self.machine in ("", platform.machine()) and set(self.needs) <= _features()
-        return fits and self.compiler() is not None
+        return not self.is_foreign and set(self.needs) <= _features() and self.compiler() is not None
 
 
 X86 = ("x86_64", "AMD64")
@@ -92,22 +96,36 @@ def shared_object(build: Build = NATIVE) -> Path:
     compiler = build.compiler()
     if compiler is None:
         raise Unbuilt(f"no C compiler for the canonical kernels (looked for {', '.join(build.compilers)})", HINT)
-    place = folder() / f"{build.name}-{_digest(build, compiler)}.so"
+    return _made(f"{build.name}-{_digest(build, compiler)}.so", compiler, [*ALWAYS, *build.flags, *map(str, _sources(".c")), "-lm"])
+
+
+def helper(build: Build, source: Path) -> Path:
+    """A program of one source file for a build's machine, compiled on the first call. Raises Unbuilt."""
+    compiler = build.compiler()
+    if compiler is None:
+        raise Unbuilt(f"no C compiler for {build.name} (looked for {', '.join(build.compilers)})", HINT)
+    digest = blake3("\0".join([_version(compiler), source.read_text()]).encode()).hexdigest()[:24]
+    return _made(f"{source.stem}-{build.name}-{digest}", compiler, ["-std=gnu11", "-O2", str(source), "-ldl"])
+
+
+def _made(name: str, compiler: str, arguments: list[str]) -> Path:
+    """What a compiler makes, once; callers of other processes wait for the first one."""
+    place = folder() / name
     if place.is_file():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not place.is_file():
-            _compile(build, compiler, place)
+            _compile(compiler, arguments, place)
     return place
 
 
-def _compile(build: Build, compiler: str, place: Path) -> None:
-    print(f"compiling the canonical kernels ({build.name}, {compiler}), once", file=sys.stderr, flush=True)
+def _compile(compiler: str, arguments: list[str], place: Path) -> None:
+    print(f"compiling the canonical kernels ({place.name.rpartition('-')[0]}, {compiler}), once", file=sys.stderr, flush=True)
     part = place.with_suffix(f".{os.getpid()}.part")
-    command = [compiler, *ALWAYS, *build.flags, *map(str, _sources(".c")), "-o", str(part), "-lm"]
     try:
+        command = [compiler, *arguments, "-o", str(part)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS)
         if done.returncode != 0:
             said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])

@@ -3,7 +3,8 @@
     neg = Kernel("canonical_neg", "wpp")         w a walk, p a pointer, n int64, i int32, f float32, d float64; gives nothing
     neg.call(walk, out.data_ptr(), a.data_ptr())
 
-The first call compiles and loads (`build.NATIVE`). `using(build)` puts another build in its place, for tests.
+The first call compiles and loads (`build.NATIVE`). `using(build)` puts another build in its place, for tests; one for another architecture is
+served by a helper process under an emulator (remote/).
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from swarm.proof.canonical.build import NATIVE, Build, Unbuilt, shared_object
+
+if TYPE_CHECKING:
+    from swarm.proof.canonical.remote import Remote
 
 TYPES = {"w": ctypes.c_void_p, "p": ctypes.c_void_p, "n": ctypes.c_int64, "i": ctypes.c_int32, "f": ctypes.c_float, "d": ctypes.c_double}
 
 _kernels: list[Kernel] = []
-_loaded: dict[Build, ctypes.CDLL] = {}
-_library: ctypes.CDLL | None = None
+_loaded: dict[Build, ctypes.CDLL | Remote] = {}
+_library: ctypes.CDLL | Remote | None = None
 
 
 class Kernel:
@@ -34,7 +39,7 @@ class Kernel:
         if _library is not None:
             self.bind(_library)
 
-    def bind(self, found: ctypes.CDLL) -> None:
+    def bind(self, found: ctypes.CDLL | Remote) -> None:
         self.call = getattr(found, self.name)
         self.call.argtypes, self.call.restype = [TYPES[letter] for letter in self.letters], None
 
@@ -43,7 +48,7 @@ class Kernel:
         return self.call(*values)
 
 
-def library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL | Remote:
     """The kernels in use, loaded on the first call. Raises Unbuilt."""
     return _library if _library is not None else _use(_load(NATIVE))
 
@@ -69,7 +74,7 @@ def threads(count: int) -> None:
     library().canonical_threads(count)
 
 
-def _use(found: ctypes.CDLL) -> ctypes.CDLL:
+def _use(found: ctypes.CDLL | Remote) -> ctypes.CDLL | Remote:
     global _library
     _library = found
     for kernel in _kernels:
@@ -77,16 +82,25 @@ def _use(found: ctypes.CDLL) -> ctypes.CDLL:
     return found
 
 
-def _load(build: Build) -> ctypes.CDLL:
+def _load(build: Build) -> ctypes.CDLL | Remote:
     if build not in _loaded:
         import torch
 
-        path = shared_object(build)
-        try:
-            found = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise Unbuilt(f"the canonical kernels do not load: {error}", f"delete {path} and try again") from None
+        found = _served(build) if build.is_foreign else _opened(shared_object(build))
         found.canonical_threads.argtypes, found.canonical_threads.restype = [ctypes.c_int64], None
         found.canonical_threads(torch.get_num_threads())
         _loaded[build] = found
     return _loaded[build]
+
+
+def _opened(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise Unbuilt(f"the canonical kernels do not load: {error}", f"delete {path} and try again") from None
+
+
+def _served(build: Build) -> Remote:
+    from swarm.proof.canonical.remote import Remote
+
+    return Remote(build)
