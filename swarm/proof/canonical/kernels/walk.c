@@ -12,39 +12,47 @@ typedef struct {
   int64_t length, blocks; // of a row; per row
 } job;
 
-// Where row number `row` starts: its index along each outer axis, and its offset in each operand.
-static void seek(const walk *shape, int64_t row, int64_t *index, int64_t *offset) {
-  for (int64_t o = 0; o < shape->operands; o++) offset[o] = 0;
+// Moves `at` to the start of row number `row`; gives its index along each outer axis.
+static void seek(const walk *shape, int64_t row, int64_t *index, float **at) {
   for (int64_t axis = shape->axes - 2; axis >= 0; axis--) {
     index[axis] = row % shape->size[axis];
     row /= shape->size[axis];
-    for (int64_t o = 0; o < shape->operands; o++) offset[o] += index[axis] * shape->stride[o][axis];
+    for (int64_t o = 0; o < shape->operands; o++) at[o] += index[axis] * shape->stride[o][axis];
   }
 }
 
-static void next_row(const walk *shape, int64_t *index, int64_t *offset) {
+static void next_row(const walk *shape, int64_t *index, float **at) {
   for (int64_t axis = shape->axes - 2; axis >= 0; axis--) {
-    for (int64_t o = 0; o < shape->operands; o++) offset[o] += shape->stride[o][axis];
+    for (int64_t o = 0; o < shape->operands; o++) at[o] += shape->stride[o][axis];
     if (++index[axis] < shape->size[axis]) return;
-    for (int64_t o = 0; o < shape->operands; o++) offset[o] -= shape->size[axis] * shape->stride[o][axis];
+    for (int64_t o = 0; o < shape->operands; o++) at[o] -= shape->size[axis] * shape->stride[o][axis];
     index[axis] = 0;
   }
+}
+
+static void run_part_of_row(const job *all, float *const *at, const int64_t *step, int64_t block) {
+  int64_t start = block * BLOCK, n = all->length - start < BLOCK ? all->length - start : BLOCK;
+  float *part[WALK_OPERANDS];
+  for (int64_t o = 0; o < all->shape->operands; o++) part[o] = at[o] + start * step[o];
+  all->row(all->context, part, step, n);
 }
 
 static void run_blocks(void *context, int64_t from, int64_t to) {
   const job *all = context;
   const walk *shape = all->shape;
-  int64_t index[WALK_AXES], offset[WALK_OPERANDS], step[WALK_OPERANDS], block = from % all->blocks;
+  int64_t index[WALK_AXES], step[WALK_OPERANDS], block = from % all->blocks;
   float *at[WALK_OPERANDS];
-  seek(shape, from / all->blocks, index, offset);
-  for (int64_t o = 0; o < shape->operands; o++) step[o] = shape->stride[o][shape->axes - 1];
+  for (int64_t o = 0; o < shape->operands; o++) {
+    at[o] = all->base[o];
+    step[o] = shape->stride[o][shape->axes - 1];
+  }
+  seek(shape, from / all->blocks, index, at);
   for (int64_t number = from; number < to; number++) {
-    int64_t start = block * BLOCK, n = all->length - start < BLOCK ? all->length - start : BLOCK;
-    for (int64_t o = 0; o < shape->operands; o++) at[o] = all->base[o] + offset[o] + start * step[o];
-    all->row(all->context, at, step, n);
+    if (all->blocks == 1) all->row(all->context, at, step, all->length);
+    else run_part_of_row(all, at, step, block);
     if (++block == all->blocks) {
       block = 0;
-      next_row(shape, index, offset);
+      next_row(shape, index, at);
     }
   }
 }

@@ -77,6 +77,11 @@ INLINE void walk_store(float *at, int64_t step, int64_t i, int64_t n, V v) {
         V a = v_load(as + i), b = v_set1(*bs);                                                             \
         v_store(out + i, (expression));                                                                    \
       }                                                                                                    \
+    else if (out_step == 1 && a_step == 0 && b_step == 1)                                                  \
+      for (; i + W <= n; i += W) {                                                                         \
+        V a = v_set1(*as), b = v_load(bs + i);                                                             \
+        v_store(out + i, (expression));                                                                    \
+      }                                                                                                    \
     for (; i + W <= n; i += W) {                                                                           \
       V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                  \
       walk_store(out, out_step, i, W, (expression));                                                       \
