@@ -78,7 +78,8 @@ def of_two_passes(x):
 @pytest.mark.parametrize("engine", [of_two_uses, of_two_passes])
 def test_sums_of_gradients_by_the_engine_are_seen(engine, monkeypatch):
     for func in [func for func in mode.ways() if "aten.add" in str(func)]:
-        monkeypatch.delitem(mode.ways(), func)
+        with canonical():
+            monkeypatch.delitem(mode._served, id(func))
     refused(lambda: engine(torch.ones(3, requires_grad=True)), "aten.add")
 
 

@@ -91,16 +91,19 @@ class Heard(TorchDispatchMode):
         return ops.moved(func, args, kwargs, out) if func in STOCK else out
 
 
+_served: dict[int, Callable[..., Any]] = {}  # `ways` by the operator's identity: operators hash in Python, numbers do not
+
+
 @functools.cache
 def _dispatcher() -> list[torch.library.Library]:
     """Enter the fallback, once: it lasts as long as what is given."""
     anything, aten = torch.library.Library("_", "IMPL"), torch.library.Library("aten", "IMPL")
-    served = ways()
+    _served.update({id(func): way for func, way in ways().items()})
 
     def serve(func: Any, *args: Any, **kwargs: Any) -> Any:
         _exclude(KEY, True)
         try:
-            way = served.get(func)
+            way = _served.get(id(func))
             if way is None:
                 return _unlisted(func, args, kwargs, _Again())
             return way(*args, **kwargs) if kwargs else way(*args)

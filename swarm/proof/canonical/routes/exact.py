@@ -16,6 +16,7 @@ from swarm.proof.canonical.ops import Unsupported
 Guard = Callable[..., None]
 WIDE = 2.0**31  # a float that becomes an integer is smaller
 WHOLE = 2**24  # whole numbers that float32 holds
+TWICE = "writes a place twice: which write is the last is a matter of threads"
 
 _GROUPS = {
     # another look at the same words
@@ -40,13 +41,14 @@ _GROUPS = {
 }
 
 
-def _overloads(text: str) -> Iterator[Any]:
+def overloads(text: str) -> Iterator[Any]:
+    """ATen operators by name; `default` is left out."""
     for name in text.split():
         packet, _, overload = name.partition(".")
         yield getattr(getattr(torch.ops.aten, packet), overload or "default")
 
 
-EXACT: frozenset[Any] = frozenset(overload for text in _GROUPS.values() for overload in _overloads(text))
+EXACT: frozenset[Any] = frozenset(overload for text in _GROUPS.values() for overload in overloads(text))
 GUARDS: dict[Any, Guard] = {}
 
 
@@ -98,7 +100,7 @@ def require_put_once(target: torch.Tensor, indices: Sequence[torch.Tensor | None
     """No place is written twice (`index_put` without sums: routes/index.py)."""
     _require_exact(values, target.dtype)
     whole = [index for index in indices if index is not None]
-    if any(index.dtype in (torch.bool, torch.uint8) for index in whole) or values.numel() <= 1:
+    if values.numel() <= 1 or any(index.dtype in (torch.bool, torch.uint8) for index in whole):
         return
     places, axes = 0, [axis for axis, index in enumerate(indices) if index is not None]
     if any(_tells_apart(index, target.shape[axis], whole) for axis, index in zip(axes, whole, strict=True)):
@@ -106,7 +108,8 @@ def require_put_once(target: torch.Tensor, indices: Sequence[torch.Tensor | None
     for axis, index in zip(axes, torch.broadcast_tensors(*whole), strict=True):
         size = target.shape[axis]
         places = places * size + index.reshape(-1) % size
-    _require_once("aten.index_put_", places)
+    if len(places) > 1 and len(places.unique()) != len(places):
+        raise Unsupported("aten.index_put_", TWICE)
 
 
 @_guard(torch.ops.aten.scatter_.src, torch.ops.aten.scatter.src)
@@ -114,15 +117,10 @@ def _scattered(target: torch.Tensor, dim: int, index: torch.Tensor, source: torc
     if index.numel() > 1:
         ordered = index.sort(dim).values
         if bool((ordered.narrow(dim, 1, index.shape[dim] - 1) == ordered.narrow(dim, 0, index.shape[dim] - 1)).any()):
-            raise Unsupported("aten.scatter_", "writes a place twice: which write is the last is a matter of threads")
+            raise Unsupported("aten.scatter_", TWICE)
 
 
 def _tells_apart(index: torch.Tensor, size: int, beside: Sequence[torch.Tensor]) -> bool:
     """Whether one index already names no place of its axis twice: the quick way for the usual case."""
     alone = all(other.numel() == 1 or other.shape == index.shape for other in beside)
     return alone and len({place % size for place in index.reshape(-1).tolist()}) == index.numel()
-
-
-def _require_once(name: str, places: torch.Tensor) -> None:
-    if len(places) > 1 and len(places.unique()) != len(places):
-        raise Unsupported(name, "writes a place twice: which write is the last is a matter of threads")
