@@ -27,6 +27,7 @@ def check(
     build: Annotated[str, typer.Option("--build", help="A build of the kernels; the one that nodes here use otherwise.")] = "native",
     all_builds: Annotated[bool, typer.Option("--all-builds", help="Every build that this machine can compile and run.")] = False,
     definition: Annotated[str, typer.Option("--definition", help="Only the cases of one operator.")] = "",
+    step: Annotated[bool, typer.Option("--step/--no-step", help="End with a whole training step, which loads the trainer.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="Only name builds and operators.")] = False,
     json: o.Json = False,
 ) -> None:
@@ -46,7 +47,7 @@ def check(
     found = {}
     for each in suite.builds() if all_builds else [BUILDS[build]]:
         started = None if json else _started(each)
-        found[each.name] = list(suite.checked(each, definition, started))
+        found[each.name] = list(suite.checked(each, definition, step, started))
         if started:
             _end(found[each.name])
     if json:
