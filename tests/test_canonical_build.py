@@ -138,3 +138,8 @@ def test_no_compiler_is_said_plainly(tmp_path, monkeypatch):
     with pytest.raises(Unbuilt, match="does not compile"):
         shared_object(Build("broken", flags=("-O0", "-DW=3")))
     assert not list((build.folder()).glob("*.so"))
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(Unbuilt, match="cannot be kept") as raised:
+        shared_object()
+    assert "XDG_CACHE_HOME" in raised.value.hint

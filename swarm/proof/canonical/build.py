@@ -14,6 +14,9 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,7 +26,7 @@ from blake3 import blake3
 from swarm.errors import ResourceError
 
 KERNELS = Path(__file__).parent / "kernels"
-ALWAYS = ("-std=gnu11", "-fPIC", "-shared", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Wno-unknown-pragmas")
+ALWAYS = ("-std=gnu11", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-Wno-unknown-pragmas")
 EXACT = ("-ffp-contract=off",)
 COMPILERS = ("gcc", "cc", "clang")
 SECONDS = 600.0
@@ -96,7 +99,7 @@ def shared_object(build: Build = NATIVE) -> Path:
     compiler = build.compiler()
     if compiler is None:
         raise Unbuilt(f"no C compiler for the canonical kernels (looked for {', '.join(build.compilers)})", HINT)
-    return _made(f"{build.name}-{_digest(build, compiler)}.so", compiler, [*ALWAYS, *build.flags, *map(str, _sources(".c")), "-lm"])
+    return _made(f"{build.name}-{_digest(build, compiler)}.so", lambda room: _linked(build, compiler, room))
 
 
 def helper(build: Build, source: Path) -> Path:
@@ -105,36 +108,54 @@ def helper(build: Build, source: Path) -> Path:
     if compiler is None:
         raise Unbuilt(f"no C compiler for {build.name} (looked for {', '.join(build.compilers)})", HINT)
     digest = blake3("\0".join([_version(compiler), source.read_text()]).encode()).hexdigest()[:24]
-    return _made(f"{source.stem}-{build.name}-{digest}", compiler, ["-std=gnu11", "-O2", str(source), "-ldl"])
+    program = [compiler, "-std=gnu11", "-O2", str(source), "-ldl"]
+    return _made(f"{source.stem}-{build.name}-{digest}", lambda room: _compiled(program, room / source.stem))
 
 
-def _made(name: str, compiler: str, arguments: list[str]) -> Path:
-    """What a compiler makes, once; callers of other processes wait for the first one."""
+def _made(name: str, make: Callable[[Path], Path]) -> Path:
+    """What is compiled once; callers of other processes wait for the first one."""
     place = folder() / name
     if place.is_file():
         return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.is_file():
-            _compile(compiler, arguments, place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(place.with_suffix(".lock"), "w") as lock, tempfile.TemporaryDirectory(dir=place.parent) as room:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.is_file():
+                print(f"compiling the canonical kernels ({name.rpartition('-')[0]}), once", file=sys.stderr, flush=True)
+                _put(make(Path(room)), place)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise Unbuilt(f"the canonical kernels cannot be kept: {error}", "let XDG_CACHE_HOME name a folder that can be written") from None
     return place
 
 
-def _compile(compiler: str, arguments: list[str], place: Path) -> None:
-    print(f"compiling the canonical kernels ({place.name.rpartition('-')[0]}, {compiler}), once", file=sys.stderr, flush=True)
-    part = place.with_suffix(f".{os.getpid()}.part")
+def _put(whole: Path, place: Path) -> None:
+    """Into the same file system's place, with its content on disk first."""
+    with open(whole, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(whole, place)
+
+
+def _linked(build: Build, compiler: str, room: Path) -> Path:
+    """A shared object of all sources, as many compiled at once as there are processors."""
+    objects = {source: room / f"{source.stem}.o" for source in _sources(".c")}
+    command = [compiler, *ALWAYS, *build.flags]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda source: _compiled([*command, "-c", str(source)], objects[source]), objects))
+    return _compiled([*command, "-shared", *map(str, objects.values()), "-lm"], room / "kernels.so")
+
+
+def _compiled(command: list[str], place: Path) -> Path:
     try:
-        command = [compiler, *arguments, "-o", str(part)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS)
-        if done.returncode != 0:
-            said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])
-            raise Unbuilt(f"{compiler} does not compile the canonical kernels: {said}", HINT)
-        os.replace(part, place)
-    except subprocess.TimeoutExpired:
-        raise Unbuilt(f"{compiler} did not finish the canonical kernels in {SECONDS:.0f} s", HINT) from None
-    finally:
-        part.unlink(missing_ok=True)
+        done = subprocess.run(
+            [*command, "-o", str(place)], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unbuilt(f"{command[0]} did not finish the canonical kernels: {error}", HINT) from None
+    if done.returncode != 0:
+        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[-200:])
+        raise Unbuilt(f"{command[0]} does not compile the canonical kernels: {said}", HINT)
+    return place
 
 
 def _sources(suffix: str) -> list[Path]:

@@ -256,24 +256,34 @@ static void run_pieces(void *context, int64_t from, int64_t to) {
   }
 }
 
-// ---- how C is cut: wide pieces, but enough of them for the threads; none of it changes a bit
+// ---- how C is cut: into wide pieces, but enough of them for the threads; none of it changes a bit
 
 static int64_t parts(int64_t whole, int64_t most) { return (whole + most - 1) / most; }
 
+// More pieces than the cache asks for. Where A is read in place narrower ones cost nothing; else the longer side of a piece is halved, as
+// each piece copies its part of A and of B.
+static void cut_for_threads(const shape *s, int in_place, int64_t wide, int64_t *rows, int64_t *columns) {
+  int64_t wanted = pool_threads() > 1 ? pool_threads() * (in_place ? PIECES : PIECES / 2) : 1;
+  while (s->batch * *rows * *columns < wanted) {
+    int more_columns = *columns * FEW_PANELS < wide, more_rows = *rows * FEW_ROWS < s->rows;
+    if (more_columns && (in_place || !more_rows || s->columns / *columns >= s->rows / *rows)) ++*columns;
+    else if (more_rows) ++*rows;
+    else break;
+  }
+}
+
 static int64_t cut(product *p) {
   const shape *s = p->s;
-  p->direct = s->rows <= ROWS && s->b_column == 1;
-  p->depth = s->depth ? parts(s->depth, parts(s->depth, p->direct ? DEPTH_DIRECT : read_in_place(s) ? DEPTH : DEPTH_COPIED)) : 1;
-  int64_t wide = parts(s->columns, COLUMNS), most = p->direct ? PANELS_DIRECT : s->rows <= ROWS ? 1 : PANELS / (p->depth * COLUMNS);
-  int64_t threads = pool_threads(), wanted = threads > 1 ? PIECES * threads : 1;
-  int64_t columns = parts(wide, most < 1 ? 1 : most);
-  if (s->batch * columns < wanted && read_in_place(s)) columns = least(parts(wanted, s->batch), parts(wide, FEW_PANELS));
+  const int in_place = read_in_place(s), once = s->rows <= ROWS; // `once`: each panel of B is used for one tile only
+  p->direct = once && s->b_column == 1;
+  p->depth = s->depth ? parts(s->depth, parts(s->depth, p->direct ? DEPTH_DIRECT : in_place ? DEPTH : DEPTH_COPIED)) : 1;
+  int64_t wide = parts(s->columns, COLUMNS), most = p->direct ? PANELS_DIRECT : once ? 1 : PANELS / (p->depth * COLUMNS);
+  int64_t rows = 1, columns = parts(wide, most < 1 ? 1 : most);
+  cut_for_threads(s, in_place, wide, &rows, &columns);
   p->panels = parts(wide, columns);
   p->piece_columns = p->panels * COLUMNS;
   p->column_pieces = parts(wide, p->panels);
-  p->row_pieces = 1;
-  if (s->batch * p->column_pieces < wanted) p->row_pieces = least(parts(wanted, s->batch * p->column_pieces), parts(s->rows, FEW_ROWS));
-  p->piece_rows = parts(s->rows, p->row_pieces);
+  p->piece_rows = parts(s->rows, rows);
   p->row_pieces = parts(s->rows, p->piece_rows);
   int64_t terms = p->piece_rows * p->piece_columns * (s->depth + 1);
   return terms >= WORK ? 1 : parts(WORK, terms);
