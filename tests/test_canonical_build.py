@@ -116,6 +116,10 @@ def test_a_recorder_hears_of_every_call():
 
 def test_a_build_is_made_once_and_by_one(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "KERNELS", tmp_path / "sources")
+    build.KERNELS.mkdir()
+    (build.KERNELS / "one.c").write_text('#include "one.h"\nint one(void) { return ONE; }\n')
+    (build.KERNELS / "one.h").write_text("#define ONE 1\n")
     quick = Build("quick", flags=("-O0", "-ffp-contract=off"))
     found: list[Path] = []
     threads = [threading.Thread(target=lambda: found.append(shared_object(quick))) for _ in range(3)]
@@ -124,8 +128,10 @@ def test_a_build_is_made_once_and_by_one(tmp_path, monkeypatch, capfd):
     for each in threads:
         each.join(120)
     assert len(set(found)) == 1 and len(found) == 3
-    assert capfd.readouterr().err.count("compiling the canonical kernels (quick") == 1
+    assert capfd.readouterr().err.count("compiling the canonical kernels (quick), once\n") == 1
     assert sorted(path.suffix for path in found[0].parent.iterdir()) == [".lock", ".so"]
+    (build.KERNELS / "one.h").write_text("#define ONE 2\n")
+    assert shared_object(quick) != found[0]
 
 
 def test_no_compiler_is_said_plainly(tmp_path, monkeypatch):

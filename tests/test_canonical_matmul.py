@@ -15,6 +15,7 @@ from swarm.proof.canonical.ops import matmul as ops
 from swarm.proof.canonical.routes import routes
 
 aten = torch.ops.aten
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("avx512", "avx2", "O0", "clang")]
 SPECIAL = torch.tensor([0.0, -0.0, 1.0, float("inf"), -float("inf"), float("nan"), 1e-45, -1e-40, 3e38, 1e-25])
 
 
@@ -57,8 +58,9 @@ def layouts(special: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return pairs
 
 
-@pytest.mark.parametrize("name", [name for name in BUILDS if name not in ("aarch64", "contracted")])
+@pytest.mark.parametrize("name", ["native", "wide16", "sse2", *SLOW])
 def test_products_are_the_definitions_in_every_build(name):
+    """All builds: pytest -m 'slow or not slow' tests/test_canonical_matmul.py -k build"""
     if not BUILDS[name].loads:
         pytest.skip(f"{name} does not run on this machine")
     with native.using(BUILDS[name]):

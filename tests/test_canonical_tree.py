@@ -16,8 +16,9 @@ def drawn(length: int) -> np.ndarray:
     return np.random.default_rng(length).integers(0, 2**32, length, dtype=np.uint32)
 
 
-@pytest.mark.parametrize("name", ["native", "avx2", "sse2"])
+@pytest.mark.parametrize("name", ["native", "sse2", pytest.param("avx2", marks=pytest.mark.slow)])
 def test_a_root_is_that_of_the_chunks(name):
+    """All builds: pytest -m 'slow or not slow' tests/test_canonical_tree.py"""
     if not BUILDS[name].loads:
         pytest.skip(f"{name} does not run on this machine")
     with native.using(BUILDS[name]):
