@@ -71,6 +71,7 @@ class _Case:
     peer: bytes
     operator: bytes
     opened: bool = False
+    served: set[int] = field(default_factory=set)  # own steps whose states are there for panels
     audits: dict[str, Audit] = field(default_factory=dict)  # by seat
 
 
@@ -276,14 +277,17 @@ class Duties:
             self._settle(case, state, now)
 
     def _open(self, case: _Case, state: SimpleNamespace) -> None:
-        """Serve the drawn states of an own commitment."""
+        """Serve the drawn states of an own commitment, and the disputed ones to a jury."""
+        steps = self.swarm.disputed_steps(self.key, case.header.epoch) if state.level > 0 and self._holds(case.header) else []
         if not case.opened:
             case.opened = True
             if not self._holds(case.header):
                 self.say(f"epoch {case.header.epoch}: its records are not here any more, so nobody can audit it: no score, and an absence at most")
                 return
-            for step in self.swarm.drawn_steps(self.key, case.header.epoch, case.header.steps):
-                self.desk.open(Opening(case.header.epoch, step))
+            steps += self.swarm.drawn_steps(self.key, case.header.epoch, case.header.steps)
+        for step in {*steps} - case.served:
+            case.served.add(step)
+            self.desk.open(Opening(case.header.epoch, step))
 
     def _holds(self, header: SimpleNamespace) -> bool:
         """Whether the records of an own commitment are still here: a peer whose state was lost keeps its name and what it had committed."""
@@ -314,7 +318,8 @@ class Duties:
             earlier = [self._blobs.get((header.key, epoch)) for epoch in self.schedule.seeds_for(header.epoch)[:-1]]
             said = Commitment(**vars(header), **who, earlier=tuple(filter(None, earlier)), base=self.swarm.base)
             beacon = self.swarm.audit_beacon(header.epoch) or b""
-            audit = case.audits[seat] = Audit(said, drawn, deadline=state.phaseEnds, level=state.level, beacon=beacon)
+            disputed = self.swarm.disputed_steps(header.key, header.epoch) if state.level > 0 else []
+            audit = case.audits[seat] = Audit(said, drawn, state.phaseEnds, state.level, disputed, beacon)
             self.desk.audit(audit)
         if audit.verdict is None:
             return None

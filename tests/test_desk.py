@@ -8,7 +8,7 @@ import pytest
 from swarm import recipe
 from swarm.errors import ResourceError
 from swarm.proof import desk as desks
-from swarm.proof.desk import Desk
+from swarm.proof.desk import Audit, Desk
 
 
 class SlowReplayer:
@@ -74,3 +74,31 @@ def test_a_job_that_never_ends_is_ended_with_its_process(made, tmp_path, monkeyp
     with pytest.raises(ResourceError, match="longer"):
         desk._replayed("replay", tmp_path / "second", time.monotonic() + 5)
     assert replayer.restarts == 1
+
+
+@pytest.mark.parametrize(
+    ("drawn", "disputed", "verdict", "step"),
+    [
+        ("ok", "ok", "ok", 0),
+        ("ok", "fault", "fault", 5),
+        ("ok", "unavailable", "unavailable", 5),
+        ("ok", "cannot", "ok", 0),
+        ("fault", "ok", "fault", 2),
+    ],
+)
+def test_a_jury_looks_at_disputed_steps_too_and_they_can_only_add_a_charge(made, monkeypatch, drawn, disputed, verdict, step):
+    desk, _ = made
+    looked = []
+
+    def look(audit, part=""):
+        looked.append(list(audit.drawn))
+        audit.verdict, audit.value = (drawn if 2 in audit.drawn else disputed), bytes([len(audit.drawn)]) * 32
+        audit.step = audit.drawn[0] if audit.verdict != "ok" else 0
+        return audit
+
+    monkeypatch.setattr(desk, "_look", look)
+    audit = Audit(None, [2, 7], deadline=1e9, level=1, disputed=[7, 5])
+    desk._audit(audit)
+    assert (audit.verdict, audit.step) == (verdict, step)
+    assert looked == ([[2, 7], [5]] if drawn == "ok" else [[2, 7]])
+    assert verdict != "ok" or audit.value == bytes([2]) * 32, "the value is about the drawn steps"

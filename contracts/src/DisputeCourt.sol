@@ -215,6 +215,7 @@ contract DisputeCourt is Matches {
         uint256 kind = uint256(bytes32(leaf[KIND_AT:KIND_AT + 32]));
         if (kind != 0) revert NotLearned(kind);
         Step storage s = _stepOf(header.key, header.epoch, step);
+        if (s.beforeRoot == bytes32(0)) _gameOf(header.key, header.epoch).steps.push(step);
         s.beforeRoot = bytes32(leaf[BEFORE_AT:BEFORE_AT + 32]);
         s.afterRoot = bytes32(leaf[AFTER_AT:AFTER_AT + 32]);
     }

@@ -314,7 +314,6 @@ contract DisputeThreatsTest is DisputeTown {
         answerBy(0, trace);
         disputes.unseal(id, traceOf(honest()), SALT);
         ruled(id, IDisputeCourt.Ruling.Structure);
-        isTrue(disputes.contestedSteps(h.key, 0).length == 1 && disputes.contestedSteps(h.key, 0)[0] == STEP, "contested");
         uint32[] memory drawn = court.drawnSteps(h.key, 0, h.steps);
         isTrue(drawn[0] != STEP && drawn[1] != STEP, "a step that only the dispute lets a jury name");
         isEqual(claims(1), 0, "bond");
@@ -379,6 +378,7 @@ contract DisputeThreatsTest is DisputeTown {
         disputes.unseal(first, traceOf(honest()), SALT);
         bytes32 copy = openBy(h, 2, traceOf(honest()));
         disputes.unseal(copy, traceOf(honest()), SALT);
+        isTrue(disputes.disputedSteps(h.key, 0).length == 1 && disputes.disputedSteps(h.key, 0)[0] == STEP, "disputed, once");
         play(copy, liar(), honest(), IDisputeCourt.Stage.Closed);
         isEqual(claims(1), STAKE / 2, "share");
         isEqual(claims(2), BOND, "bond only");

@@ -215,6 +215,10 @@ class Swarm:
         """What the dispute court knows of a step: beforeRoot, afterRoot, answeredAt, trace."""
         return self.chain.read("disputes", "stepOf", key, epoch, step)
 
+    def disputed_steps(self, key: bytes, epoch: int) -> list[int]:
+        """Steps that a match was opened about: juries look at them too."""
+        return self.chain.read("disputes", "disputedSteps", key, epoch)
+
     def market_final(self, now: int) -> int | None:
         """The newest epoch whose judge market's root is final, of those that were to be in the last while."""
         newest = self.epoch_at(now) - 1

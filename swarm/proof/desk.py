@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,6 +79,7 @@ class Audit:
     drawn: list[int]  # steps
     deadline: float  # chain time by which a verdict is needed
     level: int = 0
+    disputed: list[int] = field(default_factory=list)  # steps that a jury looks at too: a charge can be about them, `value` is not
     beacon: bytes = b""  # draws the rollouts of a step, where the recipe has not all of them looked at; the same at every level
     do: str = "replay"  # or "derive": look at the own rollouts of the steps only
     machine: bytes = b""  # class that the steps must be of; empty: this machine's
@@ -245,9 +246,19 @@ class Desk:
         rehearsal.verdict = told.get("verdict", CANNOT)
 
     def _audit(self, audit: Audit) -> None:
+        """Look at the drawn steps, then at disputed ones; leaves the verdict in `audit`."""
+        look = self._look(replace(audit))
+        disputed = sorted({*audit.disputed} - {*audit.drawn})
+        if look.verdict == OK and disputed:
+            other = self._look(replace(audit, drawn=disputed), "-disputed")
+            look = other if other.verdict in (FAULT, UNAVAILABLE) else look
+        audit.step, audit.value, audit.missing, audit.told = look.step, look.value, look.missing, look.told
+        audit.verdict = look.verdict
+
+    def _look(self, audit: Audit, part: str = "") -> Audit:
         """Fetch, check, replay; leaves the verdict in `audit`."""
         this = audit.commitment
-        folder = self._empty(f"{this.epoch}-{base58_of(this.peer)[:12]}-{audit.level}")
+        folder = self._empty(f"{this.epoch}-{base58_of(this.peer)[:12]}-{audit.level}{part}")
         begun = time.monotonic()
         try:
             self._gather(audit, folder)
@@ -270,6 +281,7 @@ class Desk:
         for blob in folder.glob("?" * 64):
             blob.unlink(missing_ok=True)
         self.say(self._sentence(audit))
+        return audit
 
     def _gather(self, audit: Audit, folder: Path) -> None:
         """Fetch everything that the drawn steps need into `folder`. Raises Refused for a fault, Late for what cannot be had."""

@@ -19,7 +19,7 @@ abstract contract Matches is IDisputeCourt {
     struct Game {
         uint64 until; // by then every open match is over, whatever anybody does
         uint32 open;
-        uint32[] contested; // steps of matches that ended by structure
+        uint32[] steps; // that matches were opened about, each once
     }
 
     IAuditCourt public immutable court;
@@ -88,8 +88,8 @@ abstract contract Matches is IDisputeCourt {
     }
 
     /// @inheritdoc IDisputeCourt
-    function contestedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory) {
-        return _gameOf(key, epoch).contested;
+    function disputedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory) {
+        return _gameOf(key, epoch).steps;
     }
 
     function _stepOf(bytes32 key, uint32 epoch, uint32 step) internal view returns (Step storage) {
@@ -177,8 +177,7 @@ abstract contract Matches is IDisputeCourt {
         }
         (m.stage, m.ruling) = (Stage.Closed, ruling);
         emit Ended(id, m.key, m.epoch, ruling);
-        if (ruling == Ruling.Structure) _gameOf(m.key, m.epoch).contested.push(m.step);
-        else _freeBond(id, m, ruling != Ruling.ChallengerLost);
+        if (ruling != Ruling.Structure) _freeBond(id, m, ruling != Ruling.ChallengerLost);
     }
 
     /// @dev A match that the end of the case overtook.

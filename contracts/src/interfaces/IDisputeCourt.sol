@@ -194,8 +194,9 @@ interface IDisputeCourt {
     function clockOf(bytes32 id) external view returns (bool challengers, uint256 spent, uint256 left);
     /// @notice How many nodes a reveal of the match shows now.
     function nodesOf(bytes32 id) external view returns (uint256);
-    /// @notice Steps of matches that ended by structure: a jury looks at them beside the drawn ones, and may name one of them.
-    function contestedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory);
+    /// @notice Steps that matches were opened about: a jury looks at them beside the drawn ones, and may name one of them. So a prover whose
+    /// trace has another structure, which no contract can judge, meets a jury about that very step, however late it answers.
+    function disputedSteps(bytes32 key, uint32 epoch) external view returns (uint32[] memory);
     /// @notice Matches about an epoch that are open.
     function openCount(bytes32 key, uint32 epoch) external view returns (uint256);
 }
