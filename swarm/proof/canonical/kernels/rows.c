@@ -91,21 +91,55 @@ static float finished(const reduction *r, float sum) {
   return s_clean(sum);
 }
 
-static const float *row_start(const reduction *r, int64_t row) {
-  return r->x + row / r->shape.inner * r->shape.outer_step + row % r->shape.inner * r->shape.inner_step;
+// Rows are numbered row-major over (outer, inner).
+typedef struct { int64_t outer, inner; } place;
+
+INLINE place place_of(const layout *shape, int64_t row) { return (place){row / shape->inner, row % shape->inner}; }
+
+INLINE const float *next_row(const reduction *r, place *at) {
+  const float *row = r->x + at->outer * r->shape.outer_step + at->inner * r->shape.inner_step;
+  if (++at->inner == r->shape.inner) {
+    at->inner = 0;
+    at->outer++;
+  }
+  return row;
+}
+
+// Plain sums of four rows at once: one row alone waits for every addition.
+static void four_rows(const float *const *row, int64_t n, float *out) {
+  lanes sums[4];
+  int64_t i = 0;
+  memset(sums, 0, sizeof sums);
+  for (; i + LANES <= n; i += LANES)
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; k++)
+      for (int p = 0; p < PARTS; p++) sums[k].part[p] = sums[k].part[p] + v_load(row[k] + i + p * W);
+  for (int p = 0; i + p * W < n; p++)
+    for (int k = 0; k < 4; k++) sums[k].part[p] = sums[k].part[p] + row_load(row[k], i + p * W, n - i - p * W);
+  for (int k = 0; k < 4; k++) out[k] = lanes_tree(&sums[k]);
 }
 
 static void block_work(void *context, int64_t from, int64_t to) {
   const reduction *r = context;
   for (int64_t item = from; item < to; item++) {
-    int64_t row = item / r->blocks, at = item % r->blocks * BLOCK, left = r->shape.n - at;
-    r->partial[item] = strided_block(r, row_start(r, row) + at * r->shape.step, left < BLOCK ? left : BLOCK);
+    place at = place_of(&r->shape, item / r->blocks);
+    int64_t first = item % r->blocks * BLOCK, left = r->shape.n - first;
+    r->partial[item] = strided_block(r, next_row(r, &at) + first * r->shape.step, left < BLOCK ? left : BLOCK);
   }
 }
 
 static void row_work(void *context, int64_t from, int64_t to) {
   const reduction *r = context;
-  for (int64_t row = from; row < to; row++) r->out[row] = finished(r, strided_block(r, row_start(r, row), r->shape.n));
+  place at = place_of(&r->shape, from);
+  int64_t row = from;
+  if (r->shape.step == 1 && (r->kind == SUM || r->kind == MEAN))
+    for (; row + 4 <= to; row += 4) {
+      const float *rows[4];
+      for (int k = 0; k < 4; k++) rows[k] = next_row(r, &at);
+      four_rows(rows, r->shape.n, r->out + row);
+      for (int k = 0; k < 4; k++) r->out[row + k] = finished(r, r->out[row + k]);
+    }
+  for (; row < to; row++) r->out[row] = finished(r, strided_block(r, next_row(r, &at), r->shape.n));
 }
 
 static void joined_work(void *context, int64_t from, int64_t to) {
