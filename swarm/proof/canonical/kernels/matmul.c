@@ -135,17 +135,19 @@ static void (*const TILES[])(const tile *) = {NULL, tile_1, tile_2,
 #endif
 };
 
+INLINE int64_t within(int64_t lanes) { return lanes < 0 ? 0 : least(lanes, W); }
+
 // A tile at the right edge has `width` < COLUMNS columns: the whole one is made aside, of a panel filled up with zeros.
 static void tile_edge(const tile *t, int height, int64_t width) {
-  float aside[ROWS * COLUMNS] = {0};
+  float aside[ROWS * COLUMNS];
   tile whole = *t;
   whole.c = aside;
   whole.c_row = COLUMNS;
   for (int r = 0; r < height && !t->first; r++)
-    for (int64_t n = 0; n < width; n++) aside[r * COLUMNS + n] = t->c[r * t->c_row + n];
+    for (int64_t n = 0; n < COLUMNS; n += W) v_store(aside + r * COLUMNS + n, v_load_part(t->c + r * t->c_row + n, within(width - n)));
   TILES[height](&whole);
   for (int r = 0; r < height; r++)
-    for (int64_t n = 0; n < width; n++) t->c[r * t->c_row + n] = aside[r * COLUMNS + n];
+    for (int64_t n = 0; n < width; n += W) v_store_part(t->c + r * t->c_row + n, v_load(aside + r * COLUMNS + n), within(width - n));
 }
 
 // ---- panels
