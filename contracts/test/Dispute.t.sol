@@ -30,7 +30,7 @@ contract DisputeTest is DisputeTown {
     function fight(Side memory prover, Side memory challenger, bool proverLies) private {
         begin(prover, challenger);
         play(id, prover, challenger, IDisputeCourt.Stage.Closed);
-        ruled(proverLies ? IDisputeCourt.Ruling.ProverLost : IDisputeCourt.Ruling.ChallengerLost);
+        ruled(id, proverLies ? IDisputeCourt.Ruling.ProverLost : IDisputeCourt.Ruling.ChallengerLost);
         if (proverLies) {
             outcomeIs(h, IAuditCourt.Outcome.Fault);
             isEqual(vault.stakeOf(keys[0]).active, 0, "the prover's stake");
@@ -42,10 +42,6 @@ contract DisputeTest is DisputeTown {
             outcomeIs(h, IAuditCourt.Outcome.Clean);
         }
         isEqual(disputes.openCount(h.key, 0), 0, "open matches");
-    }
-
-    function ruled(IDisputeCourt.Ruling ruling) private view {
-        isEqual(uint8(disputes.matchOf(id).ruling), uint8(ruling), "ruling");
     }
 
     function bent(uint256 t, uint256 element) private pure returns (Side memory side) {
@@ -163,7 +159,7 @@ contract DisputeTest is DisputeTown {
         refused(IDisputeCourt.NotContradicted.selector);
         disputes.contradict(id, same, opening);
         disputes.contradict(id, finalOf(both, 33), opening);
-        ruled(IDisputeCourt.Ruling.ProverLost);
+        ruled(id, IDisputeCourt.Ruling.ProverLost);
         outcomeIs(h, IAuditCourt.Outcome.Fault);
     }
 
@@ -183,7 +179,26 @@ contract DisputeTest is DisputeTown {
         disputes.contradict(id, right, opening);
         pass(81);
         disputes.timeout(id);
-        ruled(IDisputeCourt.Ruling.ChallengerLost);
+        ruled(id, IDisputeCourt.Ruling.ChallengerLost);
+    }
+
+    /// @dev Behind a value's last word there are zeros, and nothing to compute.
+    function test_play_wordsBehindTheEnd() public {
+        fight(longer(), honest(), true);
+    }
+
+    function test_play_wordsBehindTheEnd_slander() public {
+        fight(honest(), longer(), false);
+    }
+
+    function longer() private pure returns (Side memory side) {
+        side = honest();
+        uint32[] memory words = new uint32[](SIZE + 1);
+        for (uint256 i = 0; i < SIZE; ++i) {
+            words[i] = side.values[NEGATED][i];
+        }
+        words[SIZE] = 5;
+        side.values[NEGATED] = words;
     }
 
     function test_play_empty() public {

@@ -27,21 +27,21 @@ contract Disputants is DisputeTown {
         total = vault.held(address(credit));
     }
 
-    function sideOf(bool liar, uint256 n) private pure returns (Side memory side) {
+    function sideOf(bool lying, uint256 n) private pure returns (Side memory side) {
         side = honest();
-        if (!liar) return side;
+        if (!lying) return side;
         bend(side, n % 5, n % ROWS);
         if (n % 5 == 2) side.runBent = uint32(1 + n % COLUMNS);
     }
 
-    function begin(uint256 who, bool liar, bool proverLies_) external {
+    function begin(uint256 who, bool lying, bool proverLies_) external {
         who %= CHALLENGERS;
         if (_ids[who] != 0 || court.caseOf(h.key, 0).phase != IAuditCourt.Phase.Challenge) return;
         if (vault.stakeOf(keys[who + 1]).active < BOND) return;
         if (total != 0 && disputes.openCount(h.key, 0) == 0 && !_answered) proverLies = proverLies_;
         if (block.timestamp + 180 > registry.endOf(SWARM, 0) + registry.longestCase(registry.termsOf(SWARM))) return;
-        lies[who] = liar;
-        _ids[who] = openBy(h, who + 1, traceOf(sideOf(liar, who + 3)));
+        lies[who] = lying;
+        _ids[who] = openBy(h, who + 1, traceOf(sideOf(lying, who + 3)));
     }
 
     function reply() external {

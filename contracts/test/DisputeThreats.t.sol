@@ -8,7 +8,7 @@ import {IParticipationLedger} from "../src/interfaces/IParticipationLedger.sol";
 import {IStakeVault} from "../src/interfaces/IStakeVault.sol";
 import {DisputeTown} from "./DisputeTown.sol";
 
-/// @notice Stalling, malformed proofs, slander, crowds, plants: whoever is honest loses nothing, and every match ends.
+/// @notice Stalling, slander, crowds, plants: whoever is honest loses nothing, and every match ends.
 /// @dev Member 0 is the prover, members 1 and 2 are challengers.
 contract DisputeThreatsTest is DisputeTown {
     uint256 private constant BOND = STAKE / 10 + 1;
@@ -20,16 +20,6 @@ contract DisputeThreatsTest is DisputeTown {
         deploy();
         settleCanonical(5);
         h = committed();
-    }
-
-    function liar() private pure returns (Side memory side) {
-        side = honest();
-        bend(side, 0, 37);
-    }
-
-    function ruled(bytes32 id, IDisputeCourt.Ruling ruling) private view {
-        isEqual(uint8(disputes.matchOf(id).ruling), uint8(ruling), "ruling");
-        isEqual(uint8(disputes.matchOf(id).stage), uint8(IDisputeCourt.Stage.Closed), "stage");
     }
 
     function claims(uint256 who) private view returns (uint256) {
@@ -127,6 +117,23 @@ contract DisputeThreatsTest is DisputeTown {
         disputes.open(h, STEP, leaf, proof, keys[1], "sealed");
     }
 
+    function test_open_onlyStepsThatLearn() public {
+        IParticipationLedger.Header memory second = headerOf(0, 1);
+        bytes memory leaf = leafOf();
+        leaf[6 * 32 - 1] = 0x01;
+        bytes32[] memory digests = leavesOf(second.steps);
+        digests[STEP] = keccak256(leaf);
+        vm.warp(endOf(1));
+        second.root = rootOf(digests);
+        send(0, second);
+        beaconOf(1);
+        speak(second, 0, all(ok()));
+        bytes32[] memory proof = proofOf(digests, STEP);
+        vm.prank(operators[1]);
+        refused(IDisputeCourt.NotLearned.selector);
+        disputes.open(second, STEP, leaf, proof, keys[1], "sealed");
+    }
+
     // --- silence
 
     function test_timeout_silentProver() public {
@@ -200,108 +207,6 @@ contract DisputeThreatsTest is DisputeTown {
         ruled(id, IDisputeCourt.Ruling.Late);
         isEqual(vault.stakeOf(keys[0]).active, STAKE, "a closed case is closed");
         isEqual(claims(1), BOND, "bond");
-    }
-
-    // --- malformed
-
-    function test_unseal_onlyWhatWasSealed() public {
-        bytes32 id = openBy(h, 1, traceOf(honest()));
-        IDisputeCourt.Trace memory right = traceOf(honest());
-        IDisputeCourt.Trace memory other = traceOf(liar());
-        refused(IDisputeCourt.NotAnswered.selector);
-        disputes.unseal(id, right, SALT);
-        answerBy(0, traceOf(liar()));
-        refused(IDisputeCourt.SealWrong.selector);
-        disputes.unseal(id, other, SALT);
-        refused(IDisputeCourt.SealWrong.selector);
-        disputes.unseal(id, right, "salt");
-        disputes.unseal(id, right, SALT);
-        refused(IDisputeCourt.WrongStage.selector);
-        disputes.unseal(id, right, SALT);
-    }
-
-    function test_answer_onceAndOnlyByTheProver() public {
-        IDisputeCourt.Trace memory trace = traceOf(honest());
-        vm.prank(operators[1]);
-        refused(IDisputeCourt.NotAgent.selector);
-        disputes.answer(keys[0], 0, STEP, trace);
-        answerBy(0, trace);
-        vm.prank(operators[0]);
-        refused(IDisputeCourt.AlreadyAnswered.selector);
-        disputes.answer(keys[0], 0, STEP, trace);
-    }
-
-    function test_moves_malformed() public {
-        bytes32 id = begun(liar(), honest());
-        IDisputeCourt.Match memory m = disputes.matchOf(id);
-        bytes32[] memory nodes = nodesOf(m, digestsOf(m, liar()));
-        bytes32[] memory others = nodesOf(m, digestsOf(m, honest()));
-        refused(IDisputeCourt.NodesWrong.selector);
-        disputes.reveal(id, others);
-        refused(IDisputeCourt.NodesWrong.selector);
-        disputes.descend(id, nodes, nodes);
-        refused(IArbiter.CountWrong.selector);
-        disputes.reveal(id, new bytes32[](nodes.length + 1));
-        refused(IArbiter.CountWrong.selector);
-        disputes.reveal(id, new bytes32[](0));
-        refused(IDisputeCourt.WrongStage.selector);
-        disputes.showEntry(id, "", nodes, 0, nodes);
-        play(id, liar(), honest(), IDisputeCourt.Stage.Entry);
-        bytes[] memory e = entries();
-        bytes32[] memory proof = proofOf(hashesOf(e), MADE);
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.showEntry(id, e[X], proof, 0, proof);
-        refused(IDisputeCourt.WrongStage.selector);
-        disputes.reveal(id, nodes);
-        disputes.showEntry(id, e[MADE], proof, 0, proof);
-        bytes32[] memory roots = rootsOf(honest().made);
-        bytes32[] memory rootProof = proofOf(roots, 4);
-        bytes32 root = rootOf(roots);
-        refused(IDisputeCourt.NotAgent.selector); // roots bind the side that posts them: nobody posts for it
-        disputes.postProgram(id, e[MADE], root, rootProof);
-        vm.startPrank(operators[0]);
-        refused(IArbiter.NotUnderRoot.selector); // the honest value is not what the prover says
-        disputes.postProgram(id, e[MADE], root, rootProof);
-        refused(IArbiter.NotUnderRoot.selector); // the root of nothing proves nothing
-        disputes.postProgram(id, e[MADE], 0, new bytes32[](9));
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.postProgram(id, e[NEGATED], root, rootProof);
-    }
-
-    function test_settle_malformed() public {
-        bytes32 id = begun(liar(), honest());
-        play(id, liar(), honest(), IDisputeCourt.Stage.Settle);
-        IDisputeCourt.Match memory m = disputes.matchOf(id);
-        bytes memory code = instructions()[0];
-        bytes memory entry = entries()[MADE];
-        IArbiter.Opening[] memory right = openings(m, code, liar());
-        refused(IArbiter.CountWrong.selector);
-        disputes.settle(id, entry, code, new IArbiter.Opening[](1));
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.settle(id, entry, instructions()[1], right);
-        bytes32 root = right[0].root;
-        right[0].root = valueRoot(honest().made[1]);
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.settle(id, entry, code, right);
-        (right[0].root, right[0].chunk) = (root, right[0].chunk ^ bytes32(uint256(1)));
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.settle(id, entry, code, right);
-        right[0].chunk ^= bytes32(uint256(1));
-        right[0].chunkProof = new bytes32[](1);
-        refused(IArbiter.NotUnderRoot.selector);
-        disputes.settle(id, entry, code, right);
-        disputes.settle(id, entry, code, openings(m, code, liar()));
-        ruled(id, IDisputeCourt.Ruling.ProverLost);
-        refused(IDisputeCourt.WrongStage.selector);
-        disputes.timeout(id);
-        refused(IDisputeCourt.NothingToCollect.selector);
-        disputes.collect(id);
-    }
-
-    function begun(Side memory prover, Side memory challenger) private returns (bytes32 id) {
-        id = openBy(h, 1, traceOf(challenger));
-        answerBy(0, traceOf(prover));
-        disputes.unseal(id, traceOf(challenger), SALT);
     }
 
     // --- structure
@@ -410,7 +315,7 @@ contract DisputeThreatsTest is DisputeTown {
     // --- the case around it
 
     function test_convict_isCarriedOutAtOnce() public {
-        bytes32 id = begun(liar(), honest());
+        bytes32 id = begun(h, liar(), honest());
         play(id, liar(), honest(), IDisputeCourt.Stage.Closed);
         IAuditCourt.Case memory c = court.caseOf(h.key, 0);
         isTrue(c.finalized && c.outcome == IAuditCourt.Outcome.Fault, "carried out");
@@ -422,7 +327,7 @@ contract DisputeThreatsTest is DisputeTown {
 
     /// @dev A challenge was made, a jury sits: it goes home, nobody is charged, the challenger has its bond back.
     function test_convict_whileAJurySits() public {
-        bytes32 id = begun(liar(), honest());
+        bytes32 id = begun(h, liar(), honest());
         challengeBy(h, keys[3]);
         pass(20);
         phaseIs(h, IAuditCourt.Phase.Audit);
@@ -451,7 +356,7 @@ contract DisputeThreatsTest is DisputeTown {
         h = committed();
         vm.prank(operators[0]);
         court.openPlant(h, STEP, STEP, "salt");
-        bytes32 id = begun(liar(), honest());
+        bytes32 id = begun(h, liar(), honest());
         play(id, liar(), honest(), IDisputeCourt.Stage.Closed);
         ruled(id, IDisputeCourt.Ruling.Late);
         isEqual(claims(1), BOND, "bond");

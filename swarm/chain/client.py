@@ -207,14 +207,6 @@ class Swarm:
         """Chain times (opens, commits, reveals, closes) of a level's audit."""
         return self.chain.read("court", "timesOf", self.id, epoch, level, roll)
 
-    def match(self, id: bytes) -> SimpleNamespace:
-        """A match of the dispute court: fields of IDisputeCourt.Match."""
-        return self.chain.read("disputes", "matchOf", id)
-
-    def disputed(self, key: bytes, epoch: int, step: int) -> SimpleNamespace:
-        """What the dispute court knows of a step: beforeRoot, afterRoot, answeredAt, trace."""
-        return self.chain.read("disputes", "stepOf", key, epoch, step)
-
     def disputed_steps(self, key: bytes, epoch: int) -> list[int]:
         """Steps that a match was opened about: juries look at them too."""
         return self.chain.read("disputes", "disputedSteps", key, epoch)
