@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swarm import keystore
 from swarm.chain.abi import Event
@@ -24,9 +24,12 @@ from swarm.chain.logs import Scanner, mark
 from swarm.chain.values import Ruling, Stage
 from swarm.errors import ChainRefused, StateError
 from swarm.proof import dispute_format as form
+from swarm.proof.board import DESCENTS, Board, Move
 from swarm.proof.descent import Reveal
-from swarm.proof.dispute import DESCENTS, Board, Move, Player
 from swarm.proof.leaf import Leaf
+
+if TYPE_CHECKING:
+    from swarm.proof.dispute import Player
 
 ROLE = "disputes"
 SALTS = "disputes.json"

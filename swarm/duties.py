@@ -116,6 +116,7 @@ class Duties:
         parts = (schedule, recorder, desk, self.outbox, self.send, heard, say)
         self._commitments = Commitments(swarm, key, *parts, lambda number: (key, number) in self._blobs)
         self._further: list[Callable[[int], None]] = []
+        self.accuse: Callable[[SimpleNamespace, Audit], None] = lambda header, audit: None  # hears of every fault that an own audit found
         self._beat = Beat("duties", TURN_S, self._try)
 
     def start(self) -> None:
@@ -324,6 +325,8 @@ class Duties:
         if audit.verdict is None:
             return None
         kind, salt = VERDICTS[audit.verdict], new_salt()
+        if kind == Verdict.FAULT:
+            self.accuse(header, audit)
         if kind == Verdict.CANNOT:
             level = self.schedule.audit + self.schedule.reveal + self.schedule.challenge
             self._excused = now + 2 * level + self.schedule.epoch  # its case is closed by then

@@ -92,6 +92,7 @@ def open_proving(
     replayer: ReplayerProcess,
 ) -> Iterator[Proving]:
     """Wait for the replayer and the swarm's schedule, and put everything together; nothing works before `attach`."""
+    from swarm.advocate import Advocate
     from swarm.chain import link
     from swarm.chain.client import Chain, Swarm
     from swarm.duties import Duties
@@ -134,6 +135,10 @@ def open_proving(
         onion = Onion(folder / enrolment.ONION)
         heard = lambda: [one.peer for one in network.status().heard]  # noqa: E731
         duties = Duties(chain, swarm, key, secret, schedule, clock, recorder, seeds, desk, onion, place, heard, presence.note)
+        if rules.proof.profile == "canonical":
+            advocate = Advocate(chain, swarm, key, desk, place, duties.send, presence.note)
+            duties.accuse = advocate.charge
+            duties.take_on(advocate.bring_on)
         stack.push(lambda kind, error, trace: duties.close(leaves=kind in (None, KeyboardInterrupt)))
         yield Proving(scribe, seeds, desk, duties)
 

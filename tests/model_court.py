@@ -17,10 +17,11 @@ from swarm.chain.values import Ruling, Stage
 from swarm.keys import keccak
 from swarm.policy.noise import bits
 from swarm.proof import dispute_format as form
+from swarm.proof.board import DESCENTS, Board
 from swarm.proof.canonical.definition.codes import FOLD, SCALAR, Code
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Kind, Operand
 from swarm.proof.descent import Reveal
-from swarm.proof.dispute import DESCENTS, Board, under_place
+from swarm.proof.dispute import under_place
 from swarm.proof.side import address, place_of
 
 

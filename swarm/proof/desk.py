@@ -30,7 +30,10 @@ from swarm.names import name_of
 from swarm.proof import coherence
 from swarm.proof import epoch as epochs
 from swarm.proof import leaf as leaves
+from swarm.proof.board import Board
+from swarm.proof.epoch import Epoch
 from swarm.proof.judged import Judgements
+from swarm.proof.leaf import Leaf
 from swarm.proof.recorder import Recorder
 from swarm.proof.replayer import ReplayerProcess
 from swarm.proof.worker import CANNOT, FAULT, OK, write_job
@@ -88,6 +91,8 @@ class Audit:
     value: bytes = bytes(32)
     missing: bytes = bytes(32)  # digest of what could not be had
     told: dict[str, Any] = field(default_factory=dict)
+    epoch: Epoch | None = None  # its records, once they were fetched
+    folder: Path | None = None  # where its blobs lie, as long as they are needed
 
 
 @dataclass
@@ -107,6 +112,22 @@ class Rehearsal:
     step: int
     verdict: str | None = None
     what: str = ""
+
+
+@dataclass
+class Pleading:
+    """A question about a match: what to do next (`board`), or what to open one with (none). `answer` is None until it is there.
+
+    `way` leads from the packed state with digest `state` to the disputed step; all blobs lie in the folder `blobs`.
+    """
+
+    way: list[Leaf]
+    state: bytes
+    blobs: Path
+    challenger: bool
+    salt: bytes
+    board: Board | None = None
+    answer: dict[str, Any] | None = None
 
 
 class Late(Exception):
@@ -172,6 +193,10 @@ class Desk:
         self._audits = [*(one for one in self._audits if one.verdict is None), audit]
         self._begin(self._auditors, self._audit, audit)
 
+    def plead(self, pleading: Pleading) -> None:
+        """Begin to find out what to do in a match."""
+        self._begin(self._openers, self._plead, pleading)
+
     def require_alive(self) -> None:
         """A bug in one of the desk's threads must not look like a quiet swarm."""
         if self._bug is not None:
@@ -224,6 +249,14 @@ class Desk:
             store.keep(store.put((folder / answer["digest"]).read_bytes()))
             shutil.rmtree(folder)
         opening.done = True
+
+    def _plead(self, pleading: Pleading) -> None:
+        folder = self._empty(f"match-{pleading.way[-1].epoch}-{pleading.way[-1].step}")
+        board = pleading.board and pleading.board.row()
+        said = dict(blobs=str(pleading.blobs), challenger=pleading.challenger, salt=pleading.salt.hex(), board=board)
+        write_job(folder, pleading.way, state=pleading.state.hex(), **said)
+        pleading.answer = self._replayed("plead", folder, float("inf"))
+        shutil.rmtree(folder)
 
     def _rehearse(self, rehearsal: Rehearsal) -> None:
         """Replay an own step from the own blobs."""
@@ -278,8 +311,10 @@ class Desk:
         audit.told["wall_s"] = round(time.monotonic() - begun, 1)
         audit.verdict = verdict
         disk.replace(folder / "verdict.txt", self._sentence(audit).encode())
-        for blob in folder.glob("?" * 64):
-            blob.unlink(missing_ok=True)
+        audit.folder = folder
+        if verdict != FAULT or self.recipe.proof.profile != "canonical":  # there a fault may be disputed, from these blobs
+            for blob in folder.glob("?" * 64):
+                blob.unlink(missing_ok=True)
         self.say(self._sentence(audit))
         return audit
 
@@ -287,6 +322,7 @@ class Desk:
         """Fetch everything that the drawn steps need into `folder`. Raises Refused for a fault, Late for what cannot be had."""
         this = audit.commitment
         epoch = epochs.unpack(self._fetch(audit, this.data, epochs.max_bytes(this.steps), folder), this.steps)
+        audit.epoch = epoch
         coherence.check_header(epoch, this)
         earlier = [epochs.unpack(self._fetch(audit, data, epochs.max_bytes(steps), folder), steps) for steps, data in this.earlier]
         coherence.check_row(epoch, earlier, this.base, self.recorder.restores)

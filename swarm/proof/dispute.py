@@ -8,8 +8,6 @@ a challenger, or anyone for either of them; moves that post new roots are the si
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,36 +15,11 @@ import numpy as np
 from swarm.chain.values import Stage
 from swarm.merkle import Tree
 from swarm.proof import dispute_format as form
+from swarm.proof.board import Board, Move
 from swarm.proof.canonical.definition.machine import IMMEDIATE, Instruction, Kind, Operand
 from swarm.proof.canonical.tree import WordTree
-from swarm.proof.descent import Known, Reveal, shown
+from swarm.proof.descent import Known, shown
 from swarm.proof.side import Account, Side, address, place_of
-
-DESCENTS = (Stage.VALUES, Stage.PROGRAM, Stage.ELEMENTS, Stage.RUN)
-
-
-@dataclass(frozen=True)
-class Move:
-    """A call of the court."""
-
-    function: str
-    args: tuple[Any, ...]
-
-
-@dataclass
-class Board:
-    """A match as it stands: `match` and `step` are the court's own records; `descents` are the reveals of each descent so far, in order."""
-
-    id: bytes
-    match: SimpleNamespace
-    step: SimpleNamespace
-    descents: list[list[Reveal]] = field(default_factory=list)
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether the prover has shown its trace."""
-        return self.step.answeredAt != 0
-
 
 Opening = dict[str, Any]
 NOTHING: Opening = {"root": bytes(32), "rootProof": [], "chunk": bytes(32), "chunkProof": []}
@@ -61,7 +34,7 @@ class Player:
     def next(self, board: Board) -> Move | None:
         """The next transaction; None while it is the other's turn, and when all is over."""
         match = board.match
-        if (board.is_answered if match.stage == Stage.ANSWER else bool(match.challengersTurn)) != self.is_challenger:
+        if board.challengers_turn != self.is_challenger:
             return None
         ways: dict[int, Callable[[Board], Move | None]] = {
             Stage.ANSWER: self._answer,

@@ -6,6 +6,7 @@ own, runs at lower priority, opens no socket and holds no key. Its first line te
     {"do": "replay", "folder": F}   F/job.json: leaves, states, seeds, operator, verdicts, beacon; blobs by digest beside it -> verdict
     {"do": "derive", "folder": F}   the same: only the own rollouts of the steps are looked at          -> verdict
     {"do": "open", "folder": F}     F/job.json: the way from a stored state to a drawn one       -> F/<digest of the state>
+    {"do": "plead", "folder": F}    F/job.json: a disputed step and the match about it           -> what to do next (`pleading`)
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from swarm.proof.leaf import Leaf, leaf_of
 
 if TYPE_CHECKING:
     from swarm.proof.derivation import Derived
+    from swarm.proof.pleading import Pleader
     from swarm.proof.replay import Blobs, Replayer
 
 NICENESS = 3  # small: an audit that comes too late costs its auditor more than a slower round
@@ -118,7 +120,22 @@ def open_state(replayer: Replayer, folder: Path) -> dict[str, Any]:
     return {"digest": digest, "cpu_s": round(time.process_time() - begun, 3)}
 
 
-JOBS = {"replay": replay, "derive": derive, "open": open_state}
+def plead(replayer: Replayer, folder: Path) -> dict[str, Any]:
+    """What to do next in a match, or what to begin one with."""
+    from swarm.proof.pleading import Pleader
+    from swarm.proof.replay import Fault
+
+    job, begun = json.loads((folder / JOB).read_bytes()), time.process_time()
+    blobs, pleader = _reader(Path(job["blobs"])), _PLEADERS.setdefault(replayer, Pleader(replayer))
+    try:
+        found = pleader.plead(_leaves(job), blobs(bytes.fromhex(job["state"])), blobs, job)
+    except (Fault, FileNotFoundError) as error:
+        return {"fault": str(error), "cpu_s": _since(begun)}
+    return found | {"cpu_s": _since(begun)}
+
+
+_PLEADERS: dict[Replayer, Pleader] = {}  # of this process: one
+JOBS = {"replay": replay, "derive": derive, "open": open_state, "plead": plead}
 
 
 def write_job(folder: Path, leaves: list[Leaf], **values: Any) -> None:

@@ -1,0 +1,160 @@
+"""A node's advocate: answers for its own steps before the dispute court, and disputes steps that its audits found false.
+
+Under canonical numerics anyone may open a match about a committed step, and who does not move on its clock loses: so every node pleads for
+itself. An audit of canonical steps that ended at another state (`after`) is brought to the court in the case's challenge window, beside the
+vote. Everything that is known of a match is on chain; the replayer says the next move (`swarm.proof.pleading`), the outbox sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from swarm import merkle
+from swarm.chain.client import Chain, Swarm
+from swarm.chain.outbox import Goal
+from swarm.chain.values import Phase, Ruling, Stage
+from swarm.disputing import ROLE, Docket, Salts
+from swarm.proof import dispute_format as form
+from swarm.proof.board import Board
+from swarm.proof.desk import Audit, Desk, Pleading
+from swarm.proof.leaf import Leaf
+
+DISPUTED = "after"  # where a fault lies that a court can compute
+Send = Callable[[str, str, str, list[Any], int, Goal | None], bool]
+Say = Callable[[str], None]
+Place = tuple[int, int, int, bool, bool]
+
+
+@dataclass
+class _Match:
+    """A match in which this node plays. `asked` is where it stood when the replayer was last asked about it."""
+
+    id: bytes
+    epoch: int
+    step: int
+    challenger: bool
+    source: tuple[list[Leaf], bytes, Path] | None  # way, digest of the state before it, folder of blobs; None: it is not here
+    asked: Place | None = None
+    pleading: Pleading | None = None
+    over: bool = False
+
+
+@dataclass
+class _Charge:
+    """A step of another that an audit here found false, to be disputed in its case's challenge window."""
+
+    header: SimpleNamespace
+    audit: Audit
+    pleading: Pleading | None = None
+
+    @property
+    def leaf(self) -> Leaf:
+        return self.audit.epoch.leaves[self.audit.step]
+
+    @property
+    def source(self) -> tuple[list[Leaf], bytes, Path]:
+        return [self.leaf], self.audit.epoch.states[self.audit.step], self.audit.folder
+
+
+class Advocate:
+    """Of member `key`. `send` puts a transaction into the node's outbox; `folder` keeps what traces were sealed with."""
+
+    def __init__(self, chain: Chain, swarm: Swarm, key: bytes, desk: Desk, folder: Path, send: Send, say: Say):
+        self.chain, self.swarm, self.key, self.desk, self.send, self.say = chain, swarm, key, desk, send, say
+        self._docket, self._salts = Docket(chain), Salts(folder)
+        self._matches: dict[bytes, _Match] = {}
+        self._charges: dict[bytes, _Charge] = {}
+
+    def charge(self, header: SimpleNamespace, audit: Audit) -> None:
+        """An audit found a fault. It is disputed where a court can compute who is right."""
+        if audit.told.get("where") == DISPUTED and audit.epoch is not None:
+            id = form.match_id(header.key, header.epoch, audit.step, self.key)
+            self._charges.setdefault(id, _Charge(header, audit))
+
+    def bring_on(self, now: int) -> None:
+        """Look at the court once and do what is due."""
+        for opened in self._docket.opened():
+            if opened.id not in self._matches and self.key in (opened.key, opened.challenger):
+                over = self.swarm.match(opened.id).stage == Stage.CLOSED
+                self._matches[opened.id] = _Match(opened.id, 0, 0, False, None, over=True) if over else self._match(opened)
+        for match in [match for match in self._matches.values() if not match.over]:
+            self._play(match, now)
+        for id, charge in list(self._charges.items()):
+            self._open(id, charge, now)
+
+    def _match(self, opened: SimpleNamespace) -> _Match:
+        challenger = opened.challenger == self.key
+        source = self._charges[opened.id].source if opened.id in self._charges else None if challenger else self._own(opened)
+        self.say(f"a match about step {opened.step} of epoch {opened.epoch} is on: this node {'disputes' if challenger else 'defends'} it")
+        if source is None:
+            self.say("what that step was made from is not here any more: the match will be lost by the clock")
+        return _Match(opened.id, opened.epoch, opened.step, challenger, source)
+
+    def _own(self, opened: SimpleNamespace) -> tuple[list[Leaf], bytes, Path] | None:
+        recorder = self.desk.recorder
+        try:
+            way = recorder.way_to(opened.epoch, opened.step)
+        except (LookupError, StopIteration):
+            return None
+        return [step.leaf for step in way], way[0].state, recorder.store.folder
+
+    def _play(self, match: _Match, now: int) -> None:
+        board = self._docket.board(match.id)
+        if board.match.stage == Stage.CLOSED:
+            match.over = True
+            return self.say(f"the match about step {match.step} of epoch {match.epoch} is over: {Ruling(board.match.ruling).name.lower()}")
+        challengers, spent, left = self.chain.read(ROLE, "clockOf", match.id)
+        if challengers != match.challenger:
+            if spent > left:
+                self._move(match, board, "timeout", [match.id], now + self.swarm.terms.challenge)
+            return
+        if match.source is None:
+            return
+        if match.asked != (place := _place(board)):
+            if match.pleading is None or match.pleading.answer is not None:
+                match.asked, match.pleading = place, self._ask(match.source, match.challenger, match.id, board)
+        elif match.pleading is not None and (told := match.pleading.answer) is not None:
+            if told.get("function"):
+                self._move(match, board, told["function"], told["args"], now + left - spent)
+            elif "fault" in told and match.source is not None:
+                match.source = None
+                self.say(f"the disputed step cannot be done again here: {told['fault']}")
+
+    def _open(self, id: bytes, charge: _Charge, now: int) -> None:
+        """Open a match about what an audit found, once the case's challenge window is there."""
+        if id in self._matches:
+            del self._charges[id]
+            return
+        case = self.swarm.case(charge.header.key, charge.header.epoch)
+        if case.phase == Phase.CLOSED:
+            del self._charges[id]
+        elif charge.pleading is None:
+            charge.pleading = self._ask(charge.source, True, id, None)
+        elif case.phase == Phase.CHALLENGE and (told := charge.pleading.answer) is not None and "values" in told:
+            said = form.Trace(told["count"], bytes.fromhex(told["structure"][2:]), bytes.fromhex(told["values"][2:]))
+            leaf, header = charge.leaf, charge.header
+            proof = merkle.proof([each.digest for each in charge.audit.epoch.leaves], leaf.step)
+            sealed = said.sealed(self.key, header.key, header.epoch, leaf.step, self._salts.of(id))
+            args = [vars(header), leaf.step, leaf.encoded(), proof, self.key, sealed]
+            goal = Goal(contract=ROLE, function="matchOf", args=[id], field="stage", op="ne", value=0)
+            self.send(f"match {id.hex()[:16]}", "open", ROLE, args, case.phaseEnds, goal)
+
+    def _ask(self, source: tuple[list[Leaf], bytes, Path], challenger: bool, id: bytes, board: Board | None) -> Pleading:
+        salt = self._salts.of(id) if challenger else bytes(32)
+        pleading = Pleading(*source, challenger, salt, board)
+        self.desk.plead(pleading)
+        return pleading
+
+    def _move(self, match: _Match, board: Board, function: str, args: list[Any], deadline: int) -> None:
+        where = ".".join(str(int(each)) for each in _place(board))
+        self.send(f"match {match.id.hex()[:16]} {function} {where}", function, ROLE, args, deadline, None)
+
+
+def _place(board: Board) -> Place:
+    """What changes with every move."""
+    match = board.match
+    return int(match.stage), match.height, match.index, board.challengers_turn, bool(match.running != bytes(32))

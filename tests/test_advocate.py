@@ -1,0 +1,121 @@
+"""Advocates of two nodes play a match to its end on a real chain, as their duties' turns bring them on: a forger is disputed and loses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.disputes.side import PEER, SWARM
+from benchmarks.disputes.step import Step
+from benchmarks.disputes.town import Member, Town
+from swarm import merkle
+from swarm.advocate import Advocate
+from swarm.chain.abi import jsonable
+from swarm.chain.client import Swarm
+from swarm.chain.values import Outcome, Phase, Ruling
+from swarm.errors import ChainRefused
+from swarm.proof import dispute_format as form
+from swarm.proof.board import board_of
+from swarm.proof.canonical.trace import Lie
+from swarm.proof.desk import Audit, Pleading
+from swarm.proof.dispute import Player
+from swarm.proof.epoch import Epoch
+from swarm.proof.side import Side
+
+pytestmark = pytest.mark.slow  # a minute: pytest -m slow tests/test_advocate.py
+
+
+class FakeDesk:
+    """A desk whose replayer is one side of a dispute, in this process."""
+
+    def __init__(self, side: Side, leaf: object, folder: Path):
+        self.side = side
+        self.recorder = SimpleNamespace(
+            way_to=lambda epoch, step: [SimpleNamespace(leaf=leaf, state=bytes(32))], store=SimpleNamespace(folder=folder)
+        )
+
+    def plead(self, pleading: Pleading) -> None:
+        if pleading.board is None:
+            said = self.side.said
+            pleading.answer = jsonable({"count": said.count, "structure": said.structure, "values": said.values})
+            return
+        board = board_of(json.loads(json.dumps(pleading.board.row())))
+        move = Player(self.side, pleading.challenger, pleading.salt).next(board)
+        pleading.answer = {"function": move and move.function, "args": jsonable(list(move.args)) if move else []}
+
+
+class Seat:
+    """A member with its advocate; what it sends is tried at once."""
+
+    def __init__(self, town: Town, swarm: Swarm, member: Member, side: Side, leaf: object, folder: Path):
+        self.town, self.member, self.said, self.refused, self.sent = town, member, [], [], set()
+        folder.mkdir()
+        self.advocate = Advocate(town.chain, swarm, member.key, FakeDesk(side, leaf, folder), folder, self.send, self.said.append)
+
+    def send(self, id: str, function: str, contract: str, args: list, deadline: int, goal: object) -> bool:
+        if id in self.sent:
+            return False
+        self.sent.add(id)
+        try:
+            self.town.chain.send(self.member.secret, contract, function, *json.loads(json.dumps(jsonable(args))))
+        except ChainRefused as refused:
+            self.refused.append((function, refused.name))
+        return True
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    made = Town(tmp_path_factory.mktemp("advocate") / "chain")
+    yield made
+    made.close()
+
+
+def seats(town: Town, folder: Path, lies: tuple[Lie | None, Lie | None]) -> tuple[Seat, Seat, SimpleNamespace, bytes]:
+    """A prover and an auditor that found its step false, and the id that their match will have."""
+    sides = [Step("tiny").side(lie) for lie in lies]
+    leaf = Step("tiny").leaf(SWARM, PEER, sides[0][1])
+    header, *members = town.game(merkle.root([leaf.digest]), leaf.after)
+    swarm = Swarm(town.chain, town.chain.read("ledger", "swarmOf", header.key))
+    found = [Seat(town, swarm, each, side, leaf, folder / str(n)) for n, (each, (side, _)) in enumerate(zip(members, sides, strict=True))]
+    epoch = Epoch(SWARM, PEER, bytes(20), 0, (leaf,), (bytes(32),))
+    audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder)
+    found[1].advocate.charge(header, audit)
+    return *found, header, form.match_id(header.key, 0, 0, members[1].key)
+
+
+def bring_on(town: Town, prover: Seat, challenger: Seat, id: bytes) -> SimpleNamespace:
+    for _ in range(80):
+        for seat in (prover, challenger):
+            seat.advocate.bring_on(town.chain.head().time)
+        if (match := town.chain.read("disputes", "matchOf", id)).ruling:
+            return match
+    raise AssertionError((match, prover.refused, challenger.refused))
+
+
+def test_a_forger_is_disputed_and_convicted(town: Town, tmp_path: Path):
+    prover, challenger, header, id = seats(town, tmp_path, (Lie(400, 0, 3), None))
+    assert bring_on(town, prover, challenger, id).ruling == Ruling.PROVER_LOST
+    case = town.chain.read("court", "caseOf", header.key, 0)
+    assert (case.phase, case.outcome) == (Phase.CLOSED, Outcome.FAULT)
+    assert not prover.refused and not challenger.refused
+    prover.advocate.bring_on(town.chain.head().time)
+    assert prover.said == ["a match about step 0 of epoch 0 is on: this node defends it", "the match about step 0 of epoch 0 is over: prover_lost"]
+
+
+def test_an_honest_node_defends_itself(town: Town, tmp_path: Path):
+    prover, challenger, _, id = seats(town, tmp_path, (None, Lie(700, 0, 1)))
+    assert bring_on(town, prover, challenger, id).ruling == Ruling.CHALLENGER_LOST
+
+
+def test_a_challenger_that_falls_silent_loses_by_the_clock(town: Town, tmp_path: Path):
+    prover, challenger, _, id = seats(town, tmp_path, (None, Lie(700, 0, 1)))
+    for _ in range(6):
+        for seat in (challenger, prover):
+            seat.advocate.bring_on(town.chain.head().time)
+    town._until(town.chain.head().time + 20_000)
+    for _ in range(3):
+        prover.advocate.bring_on(town.chain.head().time)
+    assert town.chain.read("disputes", "matchOf", id).ruling == Ruling.CHALLENGER_LOST
