@@ -33,7 +33,7 @@ def attention(
     sums = torch.empty(batches, queries, heads).transpose(1, 2)
     turned, way = _turned(mask, query, key)
     shape = _shape(query, value, causal, way, query.stride(), key.stride(), value.stride(), out.stride(), sums.stride())
-    _forward.call(out.data_ptr(), sums.data_ptr(), query.data_ptr(), key.data_ptr(), value.data_ptr(), _at(turned), shape, scale)
+    _forward.call(out.data_ptr(), sums.data_ptr(), query.data_ptr(), key.data_ptr(), value.data_ptr(), _at(turned), ctypes.addressof(shape), scale)
     return out, sums
 
 
@@ -51,8 +51,8 @@ def attention_backward(
     gradients = [_laid(*each.shape) for each in (query, key, value)]
     turned, way = _turned(mask, query, key)
     strides = [each.stride() for each in (query, key, value, out, logsumexp, grad, *gradients)]
-    tensors = (*gradients, grad, query, key, value, out, logsumexp, turned)
-    _backward.call(*map(_at, tensors), _shape(query, value, causal, way, *strides), scale)
+    tensors, shape = (*gradients, grad, query, key, value, out, logsumexp, turned), _shape(query, value, causal, way, *strides)
+    _backward.call(*map(_at, tensors), ctypes.addressof(shape), scale)
     return gradients[0], gradients[1], gradients[2]
 
 
