@@ -7,31 +7,31 @@
 
 // An operator of one, two, three tensors, without and with numbers.
 #define UNARY(name, expression)                                                                            \
-  WALK_ROW_1(name##_row, expression)                                                                       \
+  WALK_ROWS_1(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a) {                                         \
     float *base[] = {out, a};                                                                              \
     walk_run(shape, base, name##_row, NULL);                                                               \
   }
 #define UNARY_1(name, expression)                                                                          \
-  WALK_ROW_1(name##_row, expression)                                                                       \
+  WALK_ROWS_1(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float number) {                           \
     float *base[] = {out, a};                                                                              \
     walk_run(shape, base, name##_row, &number);                                                            \
   }
 #define BINARY(name, expression)                                                                           \
-  WALK_ROW_2(name##_row, expression)                                                                       \
+  WALK_ROWS_2(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float *b) {                               \
     float *base[] = {out, a, b};                                                                           \
     walk_run(shape, base, name##_row, NULL);                                                               \
   }
 #define BINARY_1(name, expression)                                                                         \
-  WALK_ROW_2(name##_row, expression)                                                                       \
+  WALK_ROWS_2(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float *b, float number) {                 \
     float *base[] = {out, a, b};                                                                           \
     walk_run(shape, base, name##_row, &number);                                                            \
   }
 #define TERNARY_1(name, expression)                                                                        \
-  WALK_ROW_3(name##_row, expression)                                                                       \
+  WALK_ROWS_3(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float *b, float *c, float number) {       \
     float *base[] = {out, a, b, c};                                                                        \
     walk_run(shape, base, name##_row, &number);                                                            \
@@ -59,7 +59,7 @@ BINARY_1(threshold_backward, v_select(b <= S(0), v_set1(0.0f), a)) // SELECT(LE(
 BINARY_1(lerp, v_clean(v_fma(S(0), b - a, a)))                     // FMA(value, SUB(b, a), a)
 
 // lerp_tensor: FMA(c, SUB(b, a), a)
-WALK_ROW_3(lerp_tensor_row, v_clean(v_fma(c, b - a, a)))
+WALK_ROWS_3(lerp_tensor_row, v_clean(v_fma(c, b - a, a)))
 void canonical_lerp_tensor(const walk *shape, float *out, float *a, float *b, float *c) {
   float *base[] = {out, a, b, c};
   walk_run(shape, base, lerp_tensor_row, NULL);
@@ -69,26 +69,26 @@ TERNARY_1(addcmul, v_clean(v_fma(S(0) * b, c, a))) // FMA(MUL(value, b), c, a)
 TERNARY_1(addcdiv, v_clean(v_fma(S(0), b / c, a))) // FMA(value, DIV(b, c), a)
 
 // add: ADD(a, b); with another alpha than 1: FMA(alpha, b, a)
-WALK_ROW_2(add_row, v_clean(a + b))
-WALK_ROW_2(add_scaled_row, v_clean(v_fma(S(0), b, a)))
+WALK_ROWS_2(add_row, v_clean(a + b))
+WALK_ROWS_2(add_scaled_row, v_clean(v_fma(S(0), b, a)))
 void canonical_add(const walk *shape, float *out, float *a, float *b, float alpha) {
   float *base[] = {out, a, b};
   walk_run(shape, base, alpha == 1 ? add_row : add_scaled_row, &alpha);
 }
 
 // affine: FMA(scale, a, value)
-WALK_ROW_1(affine_row, v_clean(v_fma(S(0), a, S(1))))
+WALK_ROWS_1(affine_row, v_clean(v_fma(S(0), a, S(1))))
 void canonical_affine(const walk *shape, float *out, float *a, float scale, float value) {
   float *base[] = {out, a}, numbers[] = {scale, value};
   walk_run(shape, base, affine_row, numbers);
 }
 
 // clamp: MIN(MAX(a, lower), upper), each where it is given
-WALK_ROW_1(clamp_lower_row, v_max(a, S(0)))
-WALK_ROW_1(clamp_upper_row, v_min(a, S(1)))
-WALK_ROW_1(clamp_row, v_min(v_max(a, S(0)), S(1)))
+WALK_ROWS_1(clamp_lower_row, v_max(a, S(0)))
+WALK_ROWS_1(clamp_upper_row, v_min(a, S(1)))
+WALK_ROWS_1(clamp_row, v_min(v_max(a, S(0)), S(1)))
 void canonical_clamp(const walk *shape, float *out, float *a, float lower, float upper, int32_t given) {
-  static const walk_row rows[] = {clamp_lower_row, clamp_upper_row, clamp_row};
+  static const walk_work rows[] = {clamp_lower_row, clamp_upper_row, clamp_row};
   float *base[] = {out, a}, numbers[] = {lower, upper};
   walk_run(shape, base, rows[given - 1], numbers);
 }
@@ -96,15 +96,15 @@ void canonical_clamp(const walk *shape, float *out, float *a, float lower, float
 // pow: by half exponents from -2 to 4. DIV(1, MUL(a, a)); DIV(1, a); DIV(1, SQRT(a)); 1; SQRT(a); a; MUL(a, a); MUL(MUL(a, a), a); the square
 // of the square
 #define ONE v_set1(1.0f)
-WALK_ROW_1(pow_minus_2_row, v_clean(ONE / (a * a)))
-WALK_ROW_1(pow_minus_half_row, v_clean(ONE / v_sqrt(a)))
-WALK_ROW_1(pow_0_row, (a = ONE))
-WALK_ROW_1(pow_1_row, v_clean(a))
-WALK_ROW_1(pow_2_row, v_clean(a * a))
-WALK_ROW_1(pow_3_row, v_clean(a * a * a))
-WALK_ROW_1(pow_4_row, v_clean((a * a) * (a * a)))
+WALK_ROWS_1(pow_minus_2_row, v_clean(ONE / (a * a)))
+WALK_ROWS_1(pow_minus_half_row, v_clean(ONE / v_sqrt(a)))
+WALK_ROWS_1(pow_0_row, (a = ONE))
+WALK_ROWS_1(pow_1_row, v_clean(a))
+WALK_ROWS_1(pow_2_row, v_clean(a * a))
+WALK_ROWS_1(pow_3_row, v_clean(a * a * a))
+WALK_ROWS_1(pow_4_row, v_clean((a * a) * (a * a)))
 void canonical_pow(const walk *shape, float *out, float *a, int32_t halves) {
-  static const walk_row rows[] = {[0] = pow_minus_2_row, [2] = reciprocal_row, [3] = pow_minus_half_row, [4] = pow_0_row, [5] = sqrt_row,
+  static const walk_work rows[] = {[0] = pow_minus_2_row, [2] = reciprocal_row, [3] = pow_minus_half_row, [4] = pow_0_row, [5] = sqrt_row,
                                   [6] = pow_1_row, [8] = pow_2_row, [10] = pow_3_row, [12] = pow_4_row};
   float *base[] = {out, a};
   walk_run(shape, base, rows[halves + 4], NULL);

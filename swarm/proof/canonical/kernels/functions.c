@@ -4,13 +4,13 @@
 #include "walk.h"
 
 #define UNARY(name, expression)                                                                            \
-  WALK_ROW_1(name##_row, expression)                                                                       \
+  WALK_ROWS_1(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a) {                                         \
     float *base[] = {out, a};                                                                              \
     walk_run(shape, base, name##_row, NULL);                                                               \
   }
 #define BINARY(name, expression)                                                                           \
-  WALK_ROW_2(name##_row, expression)                                                                       \
+  WALK_ROWS_2(name##_row, expression)                                                                       \
   void canonical_##name(const walk *shape, float *out, float *a, float *b) {                               \
     float *base[] = {out, a, b};                                                                           \
     walk_run(shape, base, name##_row, NULL);                                                               \

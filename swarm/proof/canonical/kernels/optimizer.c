@@ -15,23 +15,26 @@ INLINE state adamw(const rates *r, V g, state s) {
   return s;
 }
 
-static void adamw_row(const void *context, float *const *at, const int64_t *step, int64_t n) {
+// Lanes i to i+n of a row
+INLINE void adamw_part(const rates *r, float *const *at, const int64_t *step, int64_t i, int64_t n) {
+  state s = {walk_load(at[0], step[0], i, n), walk_load(at[2], step[2], i, n), walk_load(at[3], step[3], i, n)};
+  s = adamw(r, walk_load(at[1], step[1], i, n), s);
+  walk_store(at[0], step[0], i, n, s.p);
+  walk_store(at[2], step[2], i, n, s.m);
+  walk_store(at[3], step[3], i, n, s.v);
+}
+
+static void adamw_rows(const void *context, const walk_rows *rows) {
   const rates r = *(const rates *)context;
-  int64_t i = 0;
-  if (walk_dense(step, 4))
-    for (; i + W <= n; i += W) {
-      state s = adamw(&r, v_load(at[1] + i), (state){v_load(at[0] + i), v_load(at[2] + i), v_load(at[3] + i)});
-      v_store(at[0] + i, s.p);
-      v_store(at[2] + i, s.m);
-      v_store(at[3] + i, s.v);
-    }
-  for (; i < n; i += W) {
-    int64_t lanes = n - i < W ? n - i : W;
-    state s = {walk_load(at[0], step[0], i, lanes), walk_load(at[2], step[2], i, lanes), walk_load(at[3], step[3], i, lanes)};
-    s = adamw(&r, walk_load(at[1], step[1], i, lanes), s);
-    walk_store(at[0], step[0], i, lanes, s.p);
-    walk_store(at[2], step[2], i, lanes, s.m);
-    walk_store(at[3], step[3], i, lanes, s.v);
+  const int64_t *step = rows->step, *jump = rows->jump, n = rows->length, consecutive[] = {1, 1, 1, 1};
+  const int dense = step[0] == 1 && step[1] == 1 && step[2] == 1 && step[3] == 1;
+  for (int64_t row = 0; row < rows->count; row++) {
+    float *at[4];
+    for (int o = 0; o < 4; o++) at[o] = rows->at[o] + row * jump[o];
+    int64_t i = 0;
+    if (dense)
+      for (; i + W <= n; i += W) adamw_part(&r, at, consecutive, i, W);
+    for (; i < n; i += W) adamw_part(&r, at, step, i, n - i < W ? n - i : W);
   }
 }
 
@@ -39,5 +42,5 @@ void canonical_adamw(const walk *shape, float *p, float *g, float *m, float *v, 
                      float step) {
   float *base[] = {p, g, m, v};
   rates r = {decay, c1, b2, c2, root, eps, step};
-  walk_run(shape, base, adamw_row, &r);
+  walk_run(shape, base, adamw_rows, &r);
 }

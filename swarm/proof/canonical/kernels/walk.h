@@ -14,18 +14,16 @@ typedef struct {
   int64_t stride[WALK_OPERANDS][WALK_AXES]; // in floats; operand 0 is the output
 } walk;
 
-// One row of n elements: element i of operand o lies at at[o][i * step[o]].
-typedef void (*walk_row)(const void *context, float *const *at, const int64_t *step, int64_t n);
+// Rows of `length` elements, one after another: element i of row r of operand o lies at at[o][r * jump[o] + i * step[o]].
+typedef struct {
+  float *at[WALK_OPERANDS];
+  int64_t step[WALK_OPERANDS], jump[WALK_OPERANDS], length, count;
+} walk_rows;
 
-// Calls `row` for parts of rows that cover the walk once, in parallel. base[o] is where operand o starts.
-void walk_run(const walk *shape, float *const *base, walk_row row, const void *context);
+typedef void (*walk_work)(const void *context, const walk_rows *rows);
 
-// Whether all operands of a row are consecutive.
-INLINE int walk_dense(const int64_t *step, int operands) {
-  for (int o = 0; o < operands; o++)
-    if (step[o] != 1) return 0;
-  return 1;
-}
+// Calls `work` for rows and parts of rows that cover the walk once, in parallel. base[o] is where operand o starts.
+void walk_run(const walk *shape, float *const *base, walk_work work, const void *context);
 
 // Lanes i to i+n of an operand of a row.
 INLINE V walk_load(const float *at, int64_t step, int64_t i, int64_t n) {
@@ -40,78 +38,93 @@ INLINE void walk_store(float *at, int64_t step, int64_t i, int64_t n, V v) {
   else v_store_part(at + i, v, n);
 }
 
-// The body of a row: `expression` gives the output's V from a, b, c: the operands 1, 2, 3. Whole vectors of consecutive words first; of a row
-// with one number beside it; of any layout; then the rest. (Locals, since a store may change what `step` points to, for all C knows.)
-#define WALK_ROW_1(name, expression)                                                                       \
-  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
-    (void)context;                                                                                         \
-    float *out = at[0], *as = at[1];                                                                       \
-    int64_t i = 0, out_step = step[0], a_step = step[1];                                                   \
-    if (walk_dense(step, 2))                                                                               \
-      for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(as + i);                                                                              \
-        v_store(out + i, (expression));                                                                    \
-      }                                                                                                    \
-    for (; i + W <= n; i += W) {                                                                           \
-      V a = walk_load(as, a_step, i, W);                                                                   \
-      walk_store(out, out_step, i, W, (expression));                                                       \
-    }                                                                                                      \
-    if (i < n) {                                                                                           \
-      V a = walk_load(as, a_step, i, n - i);                                                               \
-      walk_store(out, out_step, i, n - i, (expression));                                                   \
-    }                                                                                                      \
+// Work on rows: `expression` gives the output's V from a, b, c: the operands 1, 2, 3. Whole vectors of consecutive words first; of rows with
+// one number beside them; of any layout; then the rest of a row. (Locals, since a store may change what `rows` points to, for all C knows.)
+#define WALK_ROWS_1(name, expression)                                                                        \
+  static void name(const void *context, const walk_rows *rows) {                                             \
+    (void)context;                                                                                           \
+    float *out = rows->at[0], *as = rows->at[1];                                                             \
+    const int64_t n = rows->length, out_step = rows->step[0], a_step = rows->step[1];                        \
+    const int dense = out_step == 1 && a_step == 1;                                                          \
+    for (int64_t row = 0; row < rows->count; row++) {                                                        \
+      int64_t i = 0;                                                                                         \
+      if (dense)                                                                                             \
+        for (; i + W <= n; i += W) {                                                                         \
+          V a = v_load(as + i);                                                                              \
+          v_store(out + i, (expression));                                                                    \
+        }                                                                                                    \
+      for (; i + W <= n; i += W) {                                                                           \
+        V a = walk_load(as, a_step, i, W);                                                                   \
+        walk_store(out, out_step, i, W, (expression));                                                       \
+      }                                                                                                      \
+      if (i < n) {                                                                                           \
+        V a = walk_load(as, a_step, i, n - i);                                                               \
+        walk_store(out, out_step, i, n - i, (expression));                                                   \
+      }                                                                                                      \
+      out += rows->jump[0], as += rows->jump[1];                                                             \
+    }                                                                                                        \
   }
 
-#define WALK_ROW_2(name, expression)                                                                       \
-  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
-    (void)context;                                                                                         \
-    float *out = at[0], *as = at[1], *bs = at[2];                                                          \
-    int64_t i = 0, out_step = step[0], a_step = step[1], b_step = step[2];                                 \
-    if (walk_dense(step, 3))                                                                               \
-      for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(as + i), b = v_load(bs + i);                                                          \
-        v_store(out + i, (expression));                                                                    \
-      }                                                                                                    \
-    else if (out_step == 1 && a_step == 1 && b_step == 0)                                                  \
-      for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(as + i), b = v_set1(*bs);                                                             \
-        v_store(out + i, (expression));                                                                    \
-      }                                                                                                    \
-    else if (out_step == 1 && a_step == 0 && b_step == 1)                                                  \
-      for (; i + W <= n; i += W) {                                                                         \
-        V a = v_set1(*as), b = v_load(bs + i);                                                             \
-        v_store(out + i, (expression));                                                                    \
-      }                                                                                                    \
-    for (; i + W <= n; i += W) {                                                                           \
-      V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                  \
-      walk_store(out, out_step, i, W, (expression));                                                       \
-    }                                                                                                      \
-    if (i < n) {                                                                                           \
-      V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                          \
-      walk_store(out, out_step, i, n - i, (expression));                                                   \
-    }                                                                                                      \
+#define WALK_ROWS_2(name, expression)                                                                         \
+  static void name(const void *context, const walk_rows *rows) {                                              \
+    (void)context;                                                                                            \
+    float *out = rows->at[0], *as = rows->at[1], *bs = rows->at[2];                                           \
+    const int64_t n = rows->length, out_step = rows->step[0], a_step = rows->step[1], b_step = rows->step[2]; \
+    const int dense = out_step == 1 && a_step == 1 && b_step == 1;                                            \
+    for (int64_t row = 0; row < rows->count; row++) {                                                         \
+      int64_t i = 0;                                                                                          \
+      if (dense)                                                                                              \
+        for (; i + W <= n; i += W) {                                                                          \
+          V a = v_load(as + i), b = v_load(bs + i);                                                           \
+          v_store(out + i, (expression));                                                                     \
+        }                                                                                                     \
+      else if (out_step == 1 && a_step == 1 && b_step == 0)                                                   \
+        for (; i + W <= n; i += W) {                                                                          \
+          V a = v_load(as + i), b = v_set1(*bs);                                                              \
+          v_store(out + i, (expression));                                                                     \
+        }                                                                                                     \
+      else if (out_step == 1 && a_step == 0 && b_step == 1)                                                   \
+        for (; i + W <= n; i += W) {                                                                          \
+          V a = v_set1(*as), b = v_load(bs + i);                                                              \
+          v_store(out + i, (expression));                                                                     \
+        }                                                                                                     \
+      for (; i + W <= n; i += W) {                                                                            \
+        V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                   \
+        walk_store(out, out_step, i, W, (expression));                                                        \
+      }                                                                                                       \
+      if (i < n) {                                                                                            \
+        V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                           \
+        walk_store(out, out_step, i, n - i, (expression));                                                    \
+      }                                                                                                       \
+      out += rows->jump[0], as += rows->jump[1], bs += rows->jump[2];                                         \
+    }                                                                                                         \
   }
 
-#define WALK_ROW_3(name, expression)                                                                       \
-  static void name(const void *context, float *const *at, const int64_t *step, int64_t n) {                \
-    (void)context;                                                                                         \
-    float *out = at[0], *as = at[1], *bs = at[2], *cs = at[3];                                             \
-    int64_t i = 0, out_step = step[0], a_step = step[1], b_step = step[2], c_step = step[3];               \
-    if (walk_dense(step, 4))                                                                               \
-      for (; i + W <= n; i += W) {                                                                         \
-        V a = v_load(as + i), b = v_load(bs + i), c = v_load(cs + i);                                      \
-        v_store(out + i, (expression));                                                                    \
-      }                                                                                                    \
-    for (; i + W <= n; i += W) {                                                                           \
-      V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                  \
-      V c = walk_load(cs, c_step, i, W);                                                                   \
-      walk_store(out, out_step, i, W, (expression));                                                       \
-    }                                                                                                      \
-    if (i < n) {                                                                                           \
-      V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                          \
-      V c = walk_load(cs, c_step, i, n - i);                                                               \
-      walk_store(out, out_step, i, n - i, (expression));                                                   \
-    }                                                                                                      \
+#define WALK_ROWS_3(name, expression)                                                                                                 \
+  static void name(const void *context, const walk_rows *rows) {                                                                      \
+    (void)context;                                                                                                                    \
+    float *out = rows->at[0], *as = rows->at[1], *bs = rows->at[2], *cs = rows->at[3];                                                \
+    const int64_t n = rows->length, out_step = rows->step[0], a_step = rows->step[1], b_step = rows->step[2], c_step = rows->step[3]; \
+    const int dense = out_step == 1 && a_step == 1 && b_step == 1 && c_step == 1;                                                     \
+    for (int64_t row = 0; row < rows->count; row++) {                                                                                 \
+      int64_t i = 0;                                                                                                                  \
+      if (dense)                                                                                                                      \
+        for (; i + W <= n; i += W) {                                                                                                  \
+          V a = v_load(as + i), b = v_load(bs + i), c = v_load(cs + i);                                                               \
+          v_store(out + i, (expression));                                                                                             \
+        }                                                                                                                             \
+      for (; i + W <= n; i += W) {                                                                                                    \
+        V a = walk_load(as, a_step, i, W), b = walk_load(bs, b_step, i, W);                                                           \
+        V c = walk_load(cs, c_step, i, W);                                                                                            \
+        walk_store(out, out_step, i, W, (expression));                                                                                \
+      }                                                                                                                               \
+      if (i < n) {                                                                                                                    \
+        V a = walk_load(as, a_step, i, n - i), b = walk_load(bs, b_step, i, n - i);                                                   \
+        V c = walk_load(cs, c_step, i, n - i);                                                                                        \
+        walk_store(out, out_step, i, n - i, (expression));                                                                            \
+      }                                                                                                                               \
+      out += rows->jump[0], as += rows->jump[1], bs += rows->jump[2], cs += rows->jump[3];                                            \
+    }                                                                                                                                 \
   }
 
 #endif
