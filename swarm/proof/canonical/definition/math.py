@@ -1,9 +1,9 @@
 """exp, log, sin, cos, tanh, erf and what is made of them, as polynomials of scalar codes: for every float32, subnormals and specials too.
 
 The coefficients are minimax fits to the shown functions, rounded to float32 one after another. `benchmarks/canonical_accuracy.py`
-measures the largest error in units of the last place (ulp) against references of 50 digits:
+measures the largest error in units of the last place (ulp) against references of 50 digits; below
 
-    exp 0.88   log 0.93   sin 1.51   cos 1.51   tanh 1.36   erf 1.03   rsqrt 1.50   sigmoid 2.50 and silu 2.31 down to x = -87
+    exp 0.92   log 0.94   sin 1.9   cos 1.9   tanh 1.4   erf 1.15   rsqrt 1.5   sigmoid 2.5 and silu 2.4 down to x = -87
 
 Further left sigmoid and silu lose bits with 1 + exp(-x), and are 0 from where that is infinite (x < -88.7), as in stock PyTorch.
 """
