@@ -79,7 +79,7 @@ class Advocate:
         """Look at the court once and do what is due."""
         for opened in self._docket.opened():
             if opened.id not in self._matches and self.key in (opened.key, opened.challenger):
-                over = self.swarm.match(opened.id).stage == Stage.CLOSED
+                over = self.chain.read(ROLE, "matchOf", opened.id).stage == Stage.CLOSED
                 self._matches[opened.id] = _Match(opened.id, 0, 0, False, None, over=True) if over else self._match(opened)
         for match in [match for match in self._matches.values() if not match.over]:
             self._play(match, now)
