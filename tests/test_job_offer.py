@@ -52,7 +52,7 @@ def test_the_stake_makes_forging_a_step_lose_and_the_swarm_can_be_created_with_i
 
 def test_what_a_job_cannot_have_is_off_and_said():
     rules, _, told = made()
-    assert not rules.has_market and rules.proof.profile == "pinned" and any("judge market" in line for line in told)
+    assert not rules.has_market and rules.proof.profile == RULES.proof.profile and any("judge market" in line for line in told)
     judged = RULES.model_copy(update={"tasks": [RULES.tasks[0].model_copy(update={"judged": True})]})
     with pytest.raises(InputError, match="is judged, and a job has no judge market"):
         offers.fitted(judged, Wish(WEI, 60), WORK)

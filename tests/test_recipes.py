@@ -8,6 +8,7 @@ import pytest
 from judge.terms import PROFILES
 from swarm import enrolment
 from swarm import recipe as recipes
+from swarm.cli import up
 from swarm.errors import RecipeError
 
 DAY = 86_400
@@ -81,3 +82,12 @@ def test_canonical_numerics_are_float32():
     assert recipes.load("local", ["proof.profile=canonical"]).proof.profile == "canonical"
     with pytest.raises(RecipeError, match="float32"):
         recipes.load("local", ["proof.profile=canonical", "model.dtype=bfloat16"])
+
+
+def test_without_a_compiler_a_swarm_of_ones_own_is_pinned_and_told_so(monkeypatch, capsys):
+    """A swarm that is joined stays as it is: doctor refuses there."""
+    assert up._computable("local", ["run.rounds=3"]).proof.profile == "canonical" and not capsys.readouterr().err
+    monkeypatch.setattr(up.build.shutil, "which", lambda name: None)
+    assert up._computable("local", ["run.rounds=3"]).proof.profile == "pinned" and "install gcc" in capsys.readouterr().err
+    assert up._computable("local", ["proof.profile=canonical"]).proof.profile == "canonical"
+    assert up._computable("local", ["proof.profile=none"]).proof.profile == "none" and not capsys.readouterr().err

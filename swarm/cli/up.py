@@ -11,6 +11,8 @@ from swarm.cli import options as o
 from swarm.cli import solving
 from swarm.cli.running import run_to_the_end
 from swarm.launch import Choices
+from swarm.proof.canonical import build
+from swarm.recipe import Recipe
 from swarm.ui import tracker
 
 Peers = Annotated[int | None, typer.Option(envvar="SWARM_PEERS", min=1, max=64, help="Peers on this machine; the recipe says otherwise.")]
@@ -62,7 +64,7 @@ def up(
         solving.roles(roles, [*(f"{name}={value}" for name, value in chosen.items() if value), *(["--only-idle"] if only_idle else [])])
         return
     source, overrides = o.source(recipe_and_settings or [])
-    chosen = recipe.load(source, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+    chosen = _computable(source, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
     names = launch.devices(device)
     choices = Choices(
         peers=peers or (len(names) if len(names) > 1 else chosen.run.peers),
@@ -81,3 +83,14 @@ def up(
     run, note = runs.for_recipe(chosen, run_dir, fresh)
     supply.from_beside(run, chosen, choices.recipe_folder)
     run_to_the_end(run, chosen, choices, launch.identities(run, choices), note, alone=alone and choices.peers > 1, plain=plain, report_to=report_to)
+
+
+def _computable(source: str, overrides: list[str]) -> Recipe:
+    """The recipe; with stock numerics where it wants canonical ones, was not told so here, and this machine cannot compile them."""
+    chosen = recipe.load(source, overrides)
+    told = any(text.partition("=")[0].strip() == "proof.profile" for text in overrides)
+    if chosen.proof.profile != "canonical" or told or build.NATIVE.compiler() is not None:
+        return chosen
+    typer.echo("there is no C compiler for canonical kernels: taking proof.profile=pinned, which only machines like this one can audit", err=True)
+    typer.echo(f"  to have the recipe as it is: {build.HINT.partition(', or')[0]}", err=True)
+    return recipe.load(source, [*overrides, "proof.profile=pinned"])
