@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 import torch
+from proofs import parts
 
 from swarm.learn import step
 from swarm.policy import sampler
+from swarm.proof import machine
 from swarm.proof.canonical import mode, native, ops, whole
 from swarm.proof.canonical.build import BUILDS, CONTRACTED
 from swarm.proof.canonical.routes import routes
@@ -132,3 +134,17 @@ def test_without_autograd_composite_operators_arrive_whole():
         with torch.inference_mode():
             whole_ones = model(ids).logits
     assert torch.equal(plain, whole_ones)
+
+
+def test_the_class_is_that_of_all_machines_or_of_one(tmp_path):
+    """Under `canonical` neither threads nor build is in it, and what it probes comes out the same."""
+    found = {}
+    for profile, build, count in (("canonical", "native", 1), ("canonical", "sse2", 2), ("pinned", "native", 1), ("pinned", "native", 2)):
+        if not BUILDS[build].loads:
+            pytest.skip(f"{build} cannot be compiled or run here")
+        stages, trainee = parts(tmp_path / f"{profile}{count}", f"proof.profile={profile}")
+        with native.using(BUILDS[build]), threads(count):
+            facts = machine.facts(stages)
+            found[profile, count] = machine.class_of(stages, trainee) if profile == "canonical" else str(facts)
+        assert ("processor" in facts) is (profile == "pinned")
+    assert found["canonical", 1] == found["canonical", 2] and found["pinned", 1] != found["pinned", 2]

@@ -66,7 +66,7 @@ class Juror:
         with self._lock:
             right = {place: self.right(said.question, answer) for place, answer in enumerate(answers) if place not in none}
         weights = [right.get(place, 1 - max(right.values(), default=0.0)) for place in range(len(answers))]
-        whole = sum(weights)
+        whole = math.fsum(weights)  # whatever their order
         return Opinion(tuple(weight / whole for weight in weights)) if right and whole > 0 and math.isfinite(whole) else None
 
     def right(self, question: str, answer: str) -> float:
