@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.disputes.side import PEER, SWARM
 from benchmarks.disputes.step import Step
@@ -16,6 +18,8 @@ from swarm.advocate import Advocate
 from swarm.chain.abi import jsonable
 from swarm.chain.client import Swarm
 from swarm.chain.values import Outcome, Phase, Ruling
+from swarm.cli import dispute as command
+from swarm.disputing import Docket
 from swarm.errors import ChainRefused
 from swarm.proof import dispute_format as form
 from swarm.proof.board import board_of
@@ -103,6 +107,22 @@ def test_a_forger_is_disputed_and_convicted(town: Town, tmp_path: Path):
     assert not prover.refused and not challenger.refused
     prover.advocate.bring_on(town.chain.head().time)
     assert prover.said == ["a match about step 0 of epoch 0 is on: this node defends it", "the match about step 0 of epoch 0 is over: prover_lost"]
+
+
+def test_the_command_shows_matches_and_their_moves(town: Town, tmp_path: Path, monkeypatch):
+    prover, challenger, header, id = seats(town, tmp_path, (Lie(300, 0, 0), None))
+    bring_on(town, prover, challenger, id)
+    docket = Docket(town.chain)
+    opened = [each for each in docket.opened() if each.id == id]
+    court = (docket, {header.key: "keen-fox"}, opened)
+    monkeypatch.setattr(command, "_court", lambda run_dir: contextlib.nullcontext(court))
+    listed = CliRunner().invoke(command.app, ["list"]).output
+    assert f"{id.hex()[:12]}  step 0 of epoch 0 of keen-fox" in listed and "prover lost" in listed
+    shown = CliRunner().invoke(command.app, ["show", id.hex()[:8]]).output.splitlines()
+    assert shown[1] == "  opened" and "  over: prover lost" in shown and any("they differ first at place" in line for line in shown)
+    told = json.loads(CliRunner().invoke(command.app, ["show", id.hex(), "--json"]).output)
+    assert told["prover"] == "keen-fox" and len(told["moves"]) > 10
+    assert CliRunner().invoke(command.app, ["show", "zz"]).exit_code != 0
 
 
 def test_an_honest_node_defends_itself(town: Town, tmp_path: Path):

@@ -19,6 +19,7 @@ from swarm.cli import (
     canonical,
     chain,
     deposit,
+    dispute,
     distribution,
     doctor,
     earn,
@@ -71,6 +72,7 @@ app.command("audit", epilog=audit.EXITS)(audit.audit)
 app.command("challenge", epilog=EXIT_CODES)(audit.challenge)
 app.command("pause", epilog=EXIT_CODES)(pause.pause)
 app.command("resume", epilog=EXIT_CODES)(pause.resume)
+app.add_typer(dispute.app, name="dispute", epilog=EXIT_CODES)
 app.add_typer(recipes.app, name="recipes", epilog=EXIT_CODES)
 app.add_typer(identity.app, name="identity", epilog=EXIT_CODES)
 app.add_typer(chain.app, name="chain", epilog=EXIT_CODES)
