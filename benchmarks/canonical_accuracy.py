@@ -3,9 +3,9 @@
     python benchmarks/canonical_accuracy.py              every 257th float32, ten seconds
     python benchmarks/canonical_accuracy.py --every 1    all of them, 40 minutes
 
-Float64 functions of PyTorch find the worst places (their own error is below 10^-7 ulp of a float32); there and at as many random places mpmath
-measures against 50 digits. The unit is that of the true result's binade, 2^-149 where it is subnormal. Where the truth is beyond the largest
-float32, infinity is right; where it is not a number, only that is.
+Float64 functions of PyTorch find the worst places (their own error is below 10^-7 ulp of a float32); there and at as many evenly spaced
+places mpmath measures against 50 digits. The unit is that of the true result's binade, 2^-149 where it is subnormal. Where the truth is
+beyond the largest float32, infinity is right; where it is not a number, only that is.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from swarm.proof.canonical.ops import elementwise
 
 CHUNK = 1 << 22
-WORST = 16  # places per chunk that mpmath looks at, and as many random ones
+WORST = 16  # places per chunk that mpmath looks at, and as many evenly spaced ones
 mpmath.mp.dps = 50
 
 
@@ -72,6 +72,8 @@ def chunks(every: int, offset: int = 0) -> Iterator[torch.Tensor]:
 def measure(function: Function, sample: torch.Tensor, worst: Worst) -> None:
     """Take a sample's largest error into `worst`."""
     sample = sample[~(sample < function.low)]
+    if not len(sample):
+        return
     found, rough = function.kernel(sample), function.rough(sample.double())
     nearest = rough.float()
     worst.points += len(sample)
@@ -79,7 +81,7 @@ def measure(function: Function, sample: torch.Tensor, worst: Worst) -> None:
     finite = found.isfinite() & nearest.isfinite()
     unit = torch.ldexp(torch.ones_like(rough), torch.frexp(rough)[1].clamp_min(-125) - 24)
     error = torch.where(finite, (found.double() - rough).abs() / unit, 0.0)
-    places = torch.cat([error.topk(min(WORST, len(error))).indices, torch.randint(len(error), (WORST,))])
+    places = torch.cat([error.topk(min(WORST, len(error))).indices, torch.linspace(0, len(error) - 1, WORST).long()])
     for x, y in zip(sample[places].tolist(), found[places].tolist(), strict=True):
         if np.isfinite(y) and np.isfinite(x) and (ulp := float(error_of(function, x, y))) > worst.ulp:
             worst.ulp, worst.at = ulp, x

@@ -15,6 +15,7 @@ from swarm.proof.canonical.ops import check
 
 AXES, OPERANDS = 12, 8
 MOST_KEPT = 8192
+FLOAT, _empty = torch.float32, torch.empty_strided  # looked up at every call
 
 
 class _Struct(ctypes.Structure):
@@ -50,12 +51,12 @@ _kept: dict[Any, Walk] = {}
 def ready1(name: str, a: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor]:
     """An operator's walk, output (a new one where `out` is None) and input. Raises Unsupported where one is not float32; RuntimeError, as torch
     does, for a bad `out`."""
-    if a.dtype is not torch.float32 or not a.is_cpu:
+    if a.dtype is not FLOAT or not a.is_cpu:
         check(name, a)
     if out is None:
         key = (a.shape, a.stride())
         walk = _kept.get(key) or _keep(key, None, a)
-        return walk, torch.empty_strided(walk.shape, walk.strides), a
+        return walk, _empty(walk.shape, walk.strides), a
     (a,) = _apart(name, out, a)
     key = (a.shape, a.stride(), out.shape, out.stride())
     return _kept.get(key) or _keep(key, out, a), out, a
@@ -63,12 +64,12 @@ def ready1(name: str, a: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, 
 
 def ready2(name: str, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None) -> tuple[Walk, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of two inputs, which broadcast."""
-    if a.dtype is not torch.float32 or b.dtype is not torch.float32 or not (a.is_cpu and b.is_cpu):
+    if a.dtype is not FLOAT or b.dtype is not FLOAT or not (a.is_cpu and b.is_cpu):
         check(name, a, b)
     if out is None:
         key = (a.shape, a.stride(), b.shape, b.stride(), None)
         walk = _kept.get(key) or _keep(key, None, a, b)
-        return walk, torch.empty_strided(walk.shape, walk.strides), a, b
+        return walk, _empty(walk.shape, walk.strides), a, b
     a, b = _apart(name, out, a, b)
     key = (a.shape, a.stride(), b.shape, b.stride(), out.shape, out.stride())
     return _kept.get(key) or _keep(key, out, a, b), out, a, b
@@ -83,13 +84,13 @@ def ready3(
         a, b, c = _apart(name, out, a, b, c)
     key = (a.shape, a.stride(), b.shape, b.stride(), c.shape, c.stride(), None if out is None else (out.shape, out.stride()))
     walk = _kept.get(key) or _keep(key, out, a, b, c)
-    return walk, torch.empty_strided(walk.shape, walk.strides) if out is None else out, a, b, c
+    return walk, _empty(walk.shape, walk.strides) if out is None else out, a, b, c
 
 
 def _apart(name: str, out: torch.Tensor, *tensors: torch.Tensor) -> list[torch.Tensor]:
     """The inputs of an operator that writes into `out`, copied where they share words with it in another layout: all are read before any
     word is written."""
-    if out.dtype is not torch.float32 or not out.is_cpu:
+    if out.dtype is not FLOAT or not out.is_cpu:
         check(name, out)
     return [tensor if tensor is out or not _clashes(tensor, out) else tensor.clone() for tensor in tensors]
 

@@ -106,19 +106,19 @@ route(aten.silu_backward.default)(elementwise.silu_backward)
 def _add(a: Value, b: Value, alpha: float = 1, out: torch.Tensor | None = None) -> torch.Tensor:
     a, b = _float(a), _float(b)
     if not isinstance(b, torch.Tensor):
-        return elementwise.add_scalar(_tensor(a), b * alpha, out=out)
+        return elementwise.add_scalar(_tensor(a), b * alpha, out)
     if isinstance(a, torch.Tensor):
-        return elementwise.add(a, b, alpha, out=out)
-    return elementwise.add_scalar(b, a, out=out) if alpha == 1 else elementwise.affine(b, alpha, a, out=out)
+        return elementwise.add(a, b, alpha, out)
+    return elementwise.add_scalar(b, a, out) if alpha == 1 else elementwise.affine(b, alpha, a, out)
 
 
 def _sub(a: Value, b: Value, alpha: float = 1, out: torch.Tensor | None = None) -> torch.Tensor:
     a, b = _float(a), _float(b)
     if not isinstance(b, torch.Tensor):
-        return elementwise.add_scalar(_tensor(a), -b * alpha, out=out)
+        return elementwise.add_scalar(_tensor(a), -b * alpha, out)
     if isinstance(a, torch.Tensor):
-        return elementwise.sub(a, b, out=out) if alpha == 1 else elementwise.add(a, b, -alpha, out=out)
-    return elementwise.rsub(b, a, out=out) if alpha == 1 else elementwise.affine(b, -alpha, a, out=out)
+        return elementwise.sub(a, b, out) if alpha == 1 else elementwise.add(a, b, -alpha, out)
+    return elementwise.rsub(b, a, out) if alpha == 1 else elementwise.affine(b, -alpha, a, out)
 
 
 def _rsub(a: Value, b: Value, alpha: float = 1) -> torch.Tensor:
@@ -128,13 +128,13 @@ def _rsub(a: Value, b: Value, alpha: float = 1) -> torch.Tensor:
 def _mul(a: Value, b: Value, out: torch.Tensor | None = None) -> torch.Tensor:
     a, b = _float(a), _float(b)
     if not isinstance(b, torch.Tensor):
-        return elementwise.mul_scalar(_tensor(a), b, out=out)
-    return elementwise.mul(a, b, out=out) if isinstance(a, torch.Tensor) else elementwise.mul_scalar(b, a, out=out)
+        return elementwise.mul_scalar(_tensor(a), b, out)
+    return elementwise.mul(a, b, out) if isinstance(a, torch.Tensor) else elementwise.mul_scalar(b, a, out)
 
 
 def _div(a: Value, b: Value, out: torch.Tensor | None = None) -> torch.Tensor:
     a, b = _float(a), _float(b)
-    return elementwise.div(_tensor(a), b, out=out) if isinstance(b, torch.Tensor) else elementwise.div_scalar(_tensor(a), b, out=out)
+    return elementwise.div(_tensor(a), b, out) if isinstance(b, torch.Tensor) else elementwise.div_scalar(_tensor(a), b, out)
 
 
 def _maximum(a: Value, b: Value, out: torch.Tensor | None = None) -> torch.Tensor:
@@ -186,7 +186,7 @@ def _clamp_max(a: Value, upper: Value, out: torch.Tensor | None = None) -> torch
 
 
 def _pow(a: Value, exponent: float, out: torch.Tensor | None = None) -> torch.Tensor:
-    return elementwise.power(_tensor(a), exponent, out=out)
+    return elementwise.power(_tensor(a), exponent, out)
 
 
 route(aten.clamp.default, aten.clamp.Tensor, aten.clamp.out, aten.clamp_min.default, aten.clamp_min.Tensor)(_clamp)
