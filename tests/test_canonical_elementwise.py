@@ -62,6 +62,30 @@ def test_in_place_and_in_parallel(count):
         native.threads(torch.get_num_threads())
 
 
+def layout(draw: Draw, shape: list[int]) -> torch.Tensor:
+    """Of this shape after broadcasting: axes in any order, with gaps, of size 1, or repeated."""
+    kept = [n if draw.integers(0, 4, 1)[0] else 1 for n in shape]
+    order = np.argsort(draw.words(len(shape)))
+    wide = torch.from_numpy(draw.normal(*(kept[axis] * int(draw.integers(1, 3, 1)[0]) for axis in order)))
+    found = wide.permute(*np.argsort(order).tolist())
+    found = found[tuple(slice(None, None, found.shape[axis] // n) for axis, n in enumerate(kept))]
+    return found.expand(shape) if draw.integers(0, 2, 1)[0] else found
+
+
+def test_products_of_any_layouts_are_pytorchs():
+    draw = Draw("layouts")
+    try:
+        for number in range(60):
+            native.threads(1 + number % 2)
+            shape = [int(draw.integers(1, 40, 1)[0]) for _ in range(1 + number % 3)]
+            a, b = layout(draw, shape), layout(draw, shape)
+            wanted = a * b
+            gaps = torch.empty([2 * n for n in wanted.shape])[(slice(None, None, 2),) * wanted.dim()]
+            assert torch.equal(ops.mul(a, b), wanted) and torch.equal(ops.mul(a, b, gaps), wanted), (a.stride(), b.stride(), shape)
+    finally:
+        native.threads(torch.get_num_threads())
+
+
 def test_what_has_no_canonical_form_is_refused():
     a = torch.ones(3)
     with pytest.raises(Unsupported, match="exponent 2.5"):
