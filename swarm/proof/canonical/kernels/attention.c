@@ -6,6 +6,7 @@
 #include "math.h"
 #include "attention.h"
 
+#define LINE 16 // words of a cache's line
 #define FEW 4 // fewer queries than this are taken one by one
 
 typedef struct {
@@ -149,10 +150,13 @@ INLINE void lone_sums(const int groups, const head_of *h, const float *q, int64_
   four sum[4] = {0};
   for (int r = 0; r < 4 * groups; r++) key[r] = h->key + (j + r < shape->keys ? j + r : shape->keys - 1) * shape->key.row;
   int64_t d = 0;
+  uintptr_t ahead = (uintptr_t)(4 * groups * shape->key.row) * sizeof(float); // the next keys, which a cache does not foresee in this order
   for (; d + 4 <= shape->size; d += 4)
 #pragma GCC unroll 4
     for (int g = 0; g < groups; g++) {
       four word[4];
+      if (d % LINE == 0)
+        for (int r = 0; r < 4; r++) __builtin_prefetch((const void *)((uintptr_t)(key[4 * g + r] + d) + ahead));
       for (int r = 0; r < 4; r++) memcpy(&word[r], key[4 * g + r] + d, sizeof(four));
       turn_four(word);
       for (int r = 0; r < 4; r++) sum[g] = four_fma(q[d + r], word[r], sum[g]);
