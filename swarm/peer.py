@@ -21,6 +21,7 @@ from swarm.limits import Governor
 from swarm.limits import Limits as HardwareLimits
 from swarm.node import Node
 from swarm.presence import Presence
+from swarm.proof.canonical import numerics
 from swarm.proving import Proving, open_proving, started_replayer
 from swarm.result import Heldout
 from swarm.session import Session
@@ -117,7 +118,8 @@ class Peer:
         from swarm.learn import export
         from swarm.ui import card
 
-        export.export(self.node.trainee.policy, self.folder / MODEL, card.text(self.node.recipe, report))
+        with numerics(self.node.recipe):
+            export.export(self.node.trainee.policy, self.folder / MODEL, card.text(self.node.recipe, report))
 
     def _serve_the_others(self) -> None:
         """Keep serving blobs while others of this run still work; they would miss this peer's last rounds."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from learning import EOS, PAD, lora, some_groups, tiny_model
+from safetensors.torch import load_file
 
 from swarm.learn.export import export
 from swarm.learn.step import step
+from swarm.proof.canonical import canonical
 from swarm.sections import Learn
 
 CARD = "# amber-otter\n\nTrained in a swarm.\n"
@@ -52,6 +56,21 @@ def test_the_adapter_lies_beside_the_merged_model(tmp_path):
     folder = export(SimpleNamespace(model=model, tokenizer=tokenizer()), tmp_path / "model", CARD)
     adapted = PeftModel.from_pretrained(tiny_model(), folder / "adapter").eval()
     torch.testing.assert_close(logits(adapted), logits(model))
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
+def test_adapters_are_merged_in_canonical_numerics(tmp_path):
+    """What is delivered for a job is compared bit for bit on other machines."""
+    model, found = lora(tiny_model()), []
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            if "lora_B" in name:
+                tensor.copy_(torch.linspace(-1, 1, tensor.numel()).view_as(tensor))
+    for around in (contextlib.nullcontext(), canonical()):
+        with around:
+            folder = export(SimpleNamespace(model=model, tokenizer=tokenizer()), tmp_path / f"model{len(found)}", CARD)
+        found.append(load_file(folder / "model.safetensors"))
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_an_export_replaces_the_one_before_and_a_failed_one_does_not(tmp_path):

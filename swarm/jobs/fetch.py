@@ -19,6 +19,7 @@ from blake3 import blake3
 
 from swarm import disk, recipe
 from swarm.errors import Refused, StateError
+from swarm.proof.canonical import numerics
 from swarm.recipe import Recipe
 
 JOB, FINISHED, MODEL = "finish.json", "finished.json", "model"
@@ -71,9 +72,10 @@ def finish(told: Finish, out: Path) -> Path:
     tensors, scalars = checkpoints.opened(told.checkpoint.read_bytes(), told.root)
     policy = model.load(rules, told.cache, "cpu", foreign=True)
     state.restore(policy.model, {name.removeprefix(state.MODEL): tensor for name, tensor in tensors.items() if name.startswith(state.MODEL)})
-    if why := delivery.fits(data, policy):
-        raise Refused("tensors", f"the model {why}", "it is not what was paid for: do not confirm it")
-    return export.export(policy, out, text(rules, scalars, told.card))
+    with numerics(rules):
+        if why := delivery.fits(data, policy):
+            raise Refused("tensors", f"the model {why}", "it is not what was paid for: do not confirm it")
+        return export.export(policy, out, text(rules, scalars, told.card))
 
 
 def text(rules: Recipe, scalars: dict[str, int], facts: list[str]) -> str:

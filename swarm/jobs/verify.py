@@ -26,6 +26,7 @@ from swarm.jobs.delivery import fits
 from swarm.jobs.exam import MAX_BYTES, WHOLE, Exam
 from swarm.jobs.scoring import NO_FILE, Scoring
 from swarm.learn import state
+from swarm.proof.canonical import numerics
 
 if TYPE_CHECKING:
     from swarm.network import Network
@@ -142,7 +143,8 @@ class Verifying:
             if self.clock() > wanted.until:
                 self._decide(wanted, NONE, f"could not be had: {error}")
             return
-        why = fits(model, self._model_of(wanted))
+        with numerics(self.recipe):
+            why = fits(model, self._model_of(wanted))
         if not why:
             self.recorder.hold(self.recorder.store.put(model))
         self._decide(wanted, NONE if why else wanted.digest, why or "is the accepted state, tensor for tensor")

@@ -1,7 +1,7 @@
 """The trained model as a folder that anyone loads with `from_pretrained`, with its card.
 
-Adapters are merged into the base weights; the unmerged adapter lies beside them in `adapter/`. The folder appears whole or
-not at all: it is built under another name and renamed.
+Adapters are merged into the base weights, in the numerics of whoever calls; the unmerged adapter lies beside them in
+`adapter/`. The folder appears whole or not at all: it is built under another name and renamed.
 """
 
 from __future__ import annotations

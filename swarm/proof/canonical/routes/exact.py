@@ -22,7 +22,8 @@ _GROUPS = {
     # another look at the same words
     "views": """_unsafe_view _reshape_alias alias as_strided chunk detach diagonal expand narrow permute select.int slice.Tensor
         split.Tensor split_with_sizes squeeze squeeze.dim squeeze.dims swapaxes t transpose.int unbind.int unfold unsqueeze view view.dtype
-        view_as_real detach_ squeeze_ squeeze_.dim unsqueeze_ t_ transpose_ as_strided_ lift lift_fresh""",
+        view_as_real detach_ squeeze_ squeeze_.dim unsqueeze_ t_ transpose_ as_strided_ lift lift_fresh
+        set_.source_Storage_storage_offset set_.source_Tensor""",
     # each word of the result is a word of an operand, or +0, or a given number
     "moves": """_unsafe_index.Tensor cat clone constant_pad_nd flip gather index.Tensor index_select masked_fill.Scalar masked_fill.Tensor
         masked_fill_.Scalar masked_fill_.Tensor masked_select new_empty new_full new_ones new_zeros repeat repeat_interleave.self_int
