@@ -54,6 +54,6 @@ stamp=$(cksum <"$here/constraints.txt")
 [ "${1:-}" = test ] && kind=test || kind=user
 case "${1:-up}" in up | job | earn | test) [ ! -x "$here/contracts/bin/install" ] || "$here/contracts/bin/install" $kind "$venv/bin/python" || true ;; esac
 [ $kind = test ] || exec "$venv/bin/python" -m swarm.cli "$@"
-export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$SWARM_HOME/cache}
 [ $# -gt 1 ] || set -- test -n 2 --dist loadfile --no-loadscope-reorder  # all tests: two files at a time
 cd "$here" && exec "$venv/bin/python" -m pytest -q "${@:2}"

@@ -9,13 +9,15 @@ import pytest
 import torch
 from proofs import parts
 
-from swarm.learn import step
+from swarm.learn import sft, step
 from swarm.policy import sampler
+from swarm.policy.model import adapt
 from swarm.proof import machine
 from swarm.proof.canonical import mode, native, ops, whole
+from swarm.proof.canonical.adamw import CanonicalAdamW
 from swarm.proof.canonical.build import BUILDS, CONTRACTED
 from swarm.proof.canonical.routes import routes
-from swarm.sections import Learn
+from swarm.sections import Learn, Lora
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
 FAMILIES = ("llama", "qwen2", "gpt2")
@@ -123,6 +125,35 @@ def test_results_are_those_of_stock_pytorch_but_for_rounding(name):
     assert ours[0] == pytest.approx(stock[0], abs=1e-4) and ours[1:3] == pytest.approx(stock[1:3], rel=1e-3)
     moved = sum(float((ours[3][key] - stock[3][key]).detach().abs().sum()) for key in stock[3]) / sum(t.numel() for t in stock[3].values())
     assert moved < 2e-5  # a fiftieth of the learning rate: a first step of AdamW takes signs, of zeros too
+
+
+ROWS = [[5, 9, 11, 2], [6, 7], [50, 3, 21], [8, 8, 8, 8]]
+SETTINGS = [
+    {"loss": "grpo", "scale_rewards": "batch"},
+    {"loss": "bnpo", "scale_rewards": "none", "microbatch": 1},
+    {"loss": "dr_grpo", "beta": 0.1},
+    {"offpolicy": "ratio"},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: " ".join(map(str, settings.values())))
+@pytest.mark.parametrize("adapted", [False, True], ids=["full", "lora"])
+def test_no_setting_of_a_recipe_is_refused(settings, adapted):
+    model = adapt(whole.tiny(), Lora(rank=2), bytes(32)) if adapted else whole.tiny()
+    learn = Learn(**{"group_size": 4, "microbatch": 4} | settings)
+    logprobs = [[-4.0] * len(row) for row in ROWS] if learn.offpolicy == "ratio" else None
+    groups = [step.TrainGroup([1, 2, 3], ROWS, [0.0, 1.0, 0.5, 0.25], logprobs=logprobs)] * 2
+    more = dict(reference=whole.tiny() if learn.beta and not adapted else None, kind=CanonicalAdamW)
+    with mode.canonical():
+        assert step.step(model, None, groups, learn, seed=1, pad=0, eos={0}, steps_done=0, **more).applied
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_steps_on_rows_are_not_refused(name):
+    model, rows = whole.tiny(name), [sft.TrainRow([1, 2, 3], row) for row in ROWS]
+    learn = Learn(method="sft", data="rows.jsonl", data_digest="0" * 64, microbatch=3)
+    with mode.canonical():
+        assert sft.step(model, None, rows, learn, seed=1, pad=0, eos={0}, steps_done=0, kind=CanonicalAdamW).applied
 
 
 def test_without_autograd_composite_operators_arrive_whole():
