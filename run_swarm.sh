@@ -6,7 +6,7 @@
 # Settings by environment: PYTHON (interpreter), SWARM_HOME (state; default .swarm here), SWARM_TORCH=cpu|cuda.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) && venv=$here/.venv
-export SWARM_HOME=${SWARM_HOME:-$here/.swarm} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+export SWARM_HOME=${SWARM_HOME:-$here/.swarm} PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 XDG_CACHE_HOME=${XDG_CACHE_HOME:-${SWARM_HOME:-$here/.swarm}/cache}
 
 say() { printf 'run_swarm: %s\n' "$*" >&2; }
 
@@ -54,6 +54,6 @@ stamp=$(cksum <"$here/constraints.txt")
 [ "${1:-}" = test ] && kind=test || kind=user
 case "${1:-up}" in up | job | earn | test) [ ! -x "$here/contracts/bin/install" ] || "$here/contracts/bin/install" $kind "$venv/bin/python" || true ;; esac
 [ $kind = test ] || exec "$venv/bin/python" -m swarm.cli "$@"
-export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$SWARM_HOME/cache}
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 [ $# -gt 1 ] || set -- test -n 2 --dist loadfile --no-loadscope-reorder  # all tests: two files at a time
 cd "$here" && exec "$venv/bin/python" -m pytest -q "${@:2}"
