@@ -15,6 +15,7 @@ if not HAS_GPU:
 pytest.importorskip("triton", reason="Triton is not installed")
 
 from swarm.proof.canonical import gpu  # noqa: E402
+from swarm.proof.canonical.definition import definitions  # noqa: E402
 from swarm.proof.canonical.definition.codes import FOLD, SCALAR, Code  # noqa: E402
 from swarm.proof.canonical.definition.machine import Machine  # noqa: E402
 
@@ -68,3 +69,28 @@ def test_views_gather_update_and_coordinates():
         last = m
     for one, other in zip(*said, strict=True):
         np.testing.assert_array_equal(one.array(), last.words(other))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ["matmul", "exp", "log", "sin", "softmax", "layer_norm", "attention", "embedding_backward", "adamw"])
+def test_whole_definitions(name):
+    draw = np.random.default_rng(3)
+
+    def floats(*shape):
+        return draw.standard_normal(shape).astype(np.float32)
+
+    inputs, attributes = {
+        "matmul": ([floats(3, 9), floats(9, 4)], {}),
+        "exp": ([WORDS[0]], {}),
+        "log": ([WORDS[0]], {}),
+        "sin": ([WORDS[0]], {}),
+        "softmax": ([floats(3, 21)], dict(dim=1)),
+        "layer_norm": ([floats(3, 18), floats(18), floats(18)], dict(width=1, eps=1e-5)),
+        "attention": ([floats(1, 2, 3, 4), floats(1, 2, 5, 4), floats(1, 2, 5, 4), None], dict(causal=True, scale=0.5)),
+        "embedding_backward": ([floats(6, 4), np.array([1, 0, 1, 4, 2, 1])], dict(entries=5, padding=2)),
+        "adamw": ([floats(7), floats(7), floats(7), floats(7) ** 2], dict(decay=0.99, c1=0.1, b2=0.99, c2=0.01, root=0.1, eps=1e-8, step=0.01)),
+    }[name]
+    here, there = Machine(), gpu.GpuMachine(device=DEVICE)
+    said = [definitions()[name](m, *[each if each is None else m.take(each) for each in inputs], **attributes) for m in (here, there)]
+    for one, other in zip(*[each if isinstance(each, tuple) else (each,) for each in said], strict=True):
+        np.testing.assert_array_equal(one.array(), there.words(other))
