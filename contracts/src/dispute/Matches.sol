@@ -47,7 +47,9 @@ abstract contract Matches is IDisputeCourt {
         if (m.stage == Stage.None || m.stage == Stage.Closed) revert WrongStage(m.stage, Stage.Answer);
         (bool challengers, uint256 spent, uint256 left) = _clock(m);
         if (spent <= left) revert ClockRuns(spent, left);
-        _end(id, m, challengers ? Ruling.ChallengerLost : Ruling.ProverLost);
+        Ruling silence = challengers ? Ruling.ChallengerLost : Ruling.ProverLost;
+        // Equal traces do not show the challenger wrong: the state that the record names behind the step may be kept from it.
+        _end(id, m, m.stage == Stage.Equal ? Ruling.Structure : silence);
     }
 
     /// @inheritdoc IDisputeCourt

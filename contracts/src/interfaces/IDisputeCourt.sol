@@ -48,7 +48,7 @@ interface IDisputeCourt {
         None,
         ProverLost,
         ChallengerLost,
-        Structure, // different programs, of which the contract cannot know the right one: what the panels say decides about the bond
+        Structure, // different programs, of which the contract cannot know the right one, or equal traces: what the panels say decides about the bond
         Late // the case was closed without this match
     }
 
