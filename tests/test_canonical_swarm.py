@@ -17,9 +17,8 @@ from swarm.learn import record as batches
 from swarm.learn import state
 from swarm.learn.record import digest_of
 from swarm.policy import sampler
-from swarm.proof.canonical import native
+from swarm.proof.canonical import check, native
 from swarm.proof.canonical.build import BUILDS
-from swarm.proof.canonical.remote import emulator
 from swarm.proof.derivation import Deriver
 from swarm.proof.leaf import sealed
 from swarm.proof.replay import Fault
@@ -27,9 +26,7 @@ from swarm.proof.replay import Fault
 HERE = Path(__file__).parent
 CANONICAL = "proof.profile=canonical"
 AARCH64 = BUILDS["aarch64"]
-needs_aarch64 = pytest.mark.skipif(
-    AARCH64.is_foreign and not (AARCH64.compiler() and emulator(AARCH64)), reason="needs aarch64-linux-gnu-gcc and qemu-user-static"
-)
+needs_aarch64 = pytest.mark.skipif(not AARCH64.runs, reason="needs aarch64-linux-gnu-gcc and qemu-user-static")
 
 
 def trained(folder: Path, build: str, threads: int, rows: int, rounds: int) -> list[str]:
@@ -135,6 +132,14 @@ def test_an_auditor_on_aarch64_verifies_steps_trained_on_avx2(tmp_path):
             assert replayer.trainee.root == step.leaf.after and step.leaf.gradient == sealed(step.salt, done.gradient)
             packed = state.pack(replayer.trainee.tensors, replayer.trainee.scalars)
         assert native.library().calls > 1000, "nothing was served by the helper"
+
+
+@pytest.mark.slow
+@needs_aarch64
+def test_aarch64_passes_the_conformance_suite():
+    """pytest -m slow tests/test_canonical_swarm.py -k conformance"""
+    assert AARCH64 in check.builds()
+    assert not list(check.checked(AARCH64, step=False))
 
 
 @needs_aarch64

@@ -68,6 +68,15 @@ class Build:
         """Whether this machine can compile it and run it without an emulator."""
         return not self.is_foreign and set(self.needs) <= _features() and self.compiler() is not None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it can be compiled and run here, if need be under an emulator."""
+        return self.loads or self.is_foreign and None not in (self.compiler(), self.emulator())
+
+    def emulator(self) -> str | None:
+        """The program that runs code for its architecture here."""
+        return next((path for path in map(shutil.which, (f"qemu-{self.machine}-static", f"qemu-{self.machine}")) if path), None)
+
 
 X86 = ("x86_64", "AMD64")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma")

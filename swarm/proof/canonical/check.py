@@ -63,7 +63,7 @@ def chosen(wanted: str) -> list[Case]:
 
 def builds() -> list[Build]:
     """Those that this machine can compile and run, without the negative control."""
-    return [build for build in BUILDS.values() if build is not CONTRACTED and build.loads]
+    return [build for build in BUILDS.values() if build is not CONTRACTED and build.runs]
 
 
 def computed(case: Case) -> list[np.ndarray]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import struct
 import subprocess
 import threading
@@ -29,17 +28,12 @@ CALL = struct.Struct(f"<64s{INTS}q{FLOATS * 8}sQ")
 HINT = "Debian, Ubuntu: apt install qemu-user-static gcc-aarch64-linux-gnu"
 
 
-def emulator(build: Build) -> str | None:
-    """The program that runs a build's code here."""
-    return next((path for path in map(shutil.which, (f"qemu-{build.machine}-static", f"qemu-{build.machine}")) if path), None)
-
-
 class Remote:
     """A build's kernels as a library would have them: attributes are functions, which take `argtypes` as those of ctypes do."""
 
     def __init__(self, build: Build):
         """Compile and start the helper. Raises Unbuilt where the compiler or the emulator is missing."""
-        runs = emulator(build)
+        runs = build.emulator()
         if runs is None:
             raise Unbuilt(f"nothing here runs code for {build.machine} (looked for qemu-{build.machine})", HINT)
         kernels, serve = shared_object(build), helper(build, SOURCE)
@@ -96,8 +90,10 @@ class _Function:
             if kind is ctypes.c_float or kind is ctypes.c_double:
                 floats.append(struct.pack("<f4x" if kind is ctypes.c_float else "<d", value))
                 continue
+            if not isinstance(value, int | None):  # a struct; ctypes too hands over where it lies
+                value = ctypes.cast(value, ctypes.c_void_p).value
             pointers |= (kind is ctypes.c_void_p and bool(value)) << len(ints)
-            ints.append(int(value or 0))
+            ints.append(value or 0)
         return ctypes.c_int(self._remote.call(self._name, ints, floats, pointers)).value
 
 
