@@ -104,6 +104,9 @@ class Advocate:
 
     def _play(self, match: _Match, now: int) -> None:
         board = self._docket.board(match.id)
+        if board.match.stage == Stage.NONE:  # the block that opened it is gone
+            del self._matches[match.id]
+            return
         if board.match.stage == Stage.CLOSED:
             match.over = True
             return self.say(f"the match about step {match.step} of epoch {match.epoch} is over: {Ruling(board.match.ruling).name.lower()}")

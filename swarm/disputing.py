@@ -22,7 +22,7 @@ from swarm.chain.abi import Event
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner, mark
 from swarm.chain.values import Ruling, Stage
-from swarm.errors import ChainRefused, StateError
+from swarm.errors import ChainRefused
 from swarm.proof import dispute_format as form
 from swarm.proof.board import DESCENTS, Board, Move
 from swarm.proof.descent import Reveal
@@ -70,10 +70,8 @@ class Docket:
         return [SimpleNamespace(**event.values) for event in self.scan() if event.name == "Opened"]
 
     def board(self, id: bytes) -> Board:
-        """A match as it stands."""
+        """A match as it stands; stage NONE where the chain knows none of this id (any more)."""
         match = self.chain.read(ROLE, "matchOf", id)
-        if match.stage == Stage.NONE:
-            raise StateError(f"there is no match {id.hex()[:16]}...", "`swarm dispute list` shows them")
         step = self.chain.read(ROLE, "stepOf", match.key, match.epoch, match.step)
         return Board(id, match, step, self._descents(id, match))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from benchmarks.disputes.side import PEER, SWARM
-from benchmarks.disputes.step import Step
+from benchmarks.disputes.step import SCALARS, Step
 from benchmarks.disputes.town import Member, Town
 from swarm import merkle
 from swarm.advocate import Advocate
@@ -21,6 +23,7 @@ from swarm.chain.values import Outcome, Phase, Ruling
 from swarm.cli import dispute as command
 from swarm.disputing import Docket
 from swarm.errors import ChainRefused
+from swarm.learn.state import tensors_of
 from swarm.proof import dispute_format as form
 from swarm.proof.board import board_of
 from swarm.proof.canonical.trace import Lie
@@ -28,6 +31,7 @@ from swarm.proof.desk import Audit, Pleading
 from swarm.proof.dispute import Player
 from swarm.proof.epoch import Epoch
 from swarm.proof.side import Side
+from swarm.proof.state_tree import StateTree
 
 pytestmark = pytest.mark.slow  # a minute: pytest -m slow tests/test_advocate.py
 
@@ -80,10 +84,14 @@ def town(tmp_path_factory):
 def seats(town: Town, folder: Path, lies: tuple[Lie | None, Lie | None]) -> tuple[Seat, Seat, SimpleNamespace, bytes]:
     """A prover and an auditor that found its step false, and the id that their match will have."""
     sides = [Step("tiny").side(lie) for lie in lies]
-    leaf = Step("tiny").leaf(SWARM, PEER, sides[0][1])
+    return seated(town, folder, [side for side, _ in sides], sides[0][1])
+
+
+def seated(town: Town, folder: Path, sides: list[Side], after: bytes) -> tuple[Seat, Seat, SimpleNamespace, bytes]:
+    leaf = Step("tiny").leaf(SWARM, PEER, after)
     header, *members = town.game(merkle.root([leaf.digest]), leaf.after)
     swarm = Swarm(town.chain, town.chain.read("ledger", "swarmOf", header.key))
-    found = [Seat(town, swarm, each, side, leaf, folder / str(n)) for n, (each, (side, _)) in enumerate(zip(members, sides, strict=True))]
+    found = [Seat(town, swarm, each, side, leaf, folder / str(n)) for n, (each, side) in enumerate(zip(members, sides, strict=True))]
     epoch = Epoch(SWARM, PEER, bytes(20), 0, (leaf,), (bytes(32),))
     audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder)
     found[1].advocate.charge(header, audit)
@@ -123,6 +131,37 @@ def test_the_command_shows_matches_and_their_moves(town: Town, tmp_path: Path, m
     told = json.loads(CliRunner().invoke(command.app, ["show", id.hex(), "--json"]).output)
     assert told["prover"] == "keen-fox" and len(told["moves"]) > 10
     assert CliRunner().invoke(command.app, ["show", "zz"]).exit_code != 0
+
+
+def test_a_state_that_an_honest_trace_does_not_end_in_is_contradicted(town: Town, tmp_path: Path):
+    step = Step("tiny")
+    step.trace()
+    after = {name: tensor.clone() for name, tensor in tensors_of(step.model, step._own).items()}
+    name = max(name for name in after if name.startswith("model/"))
+    after[name].view(-1)[-1] = torch.nextafter(after[name].view(-1)[-1], torch.tensor(torch.inf))
+    forged = StateTree(after, SCALARS)
+    sides = [Step("tiny").side()[0] for _ in range(2)]
+    sides[1].after = lambda: forged
+    prover, challenger, _, id = seated(town, tmp_path, sides, forged.tree.root)
+    assert bring_on(town, prover, challenger, id).ruling == Ruling.PROVER_LOST
+    assert not challenger.refused
+
+
+@pytest.mark.parametrize("liar", [0, 1])
+def test_a_false_word_of_the_state_before_is_looked_up(town: Town, tmp_path: Path, liar: int):
+    sides = [Step("tiny").side()[0] for _ in range(2)]
+    bend(sides[liar], next(n for n, value in enumerate(sides[0].trace.values) if value.name.startswith("model/") and value.words > 600), 517)
+    prover, challenger, _, id = seated(town, tmp_path, sides, Step("tiny").side()[1])
+    assert bring_on(town, prover, challenger, id).ruling == (Ruling.PROVER_LOST, Ruling.CHALLENGER_LOST)[liar]
+
+
+def bend(side: Side, value: int, element: int) -> None:
+    """The side says another word of an initial value."""
+    honest, again = side.trace.values[value], side.again
+    words = again([value], len(side.trace.calls))[value].copy()
+    words[element] ^= 1
+    side.trace.values[value] = replace(honest, root=form.value_root(words))
+    side.again = lambda wanted, until: again(wanted, until) | ({value: words} if value in wanted else {})
 
 
 def test_an_honest_node_defends_itself(town: Town, tmp_path: Path):
