@@ -149,3 +149,27 @@ def test_no_compiler_is_said_plainly(tmp_path, monkeypatch):
     with pytest.raises(Unbuilt, match="cannot be kept") as raised:
         shared_object()
     assert "XDG_CACHE_HOME" in raised.value.hint
+
+
+def test_what_another_account_may_write_is_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "KERNELS", tmp_path / "sources")
+    build.KERNELS.mkdir()
+    (build.KERNELS / "one.c").write_text("int one(void) { return 1; }\n")
+    quick = Build("quick", flags=("-O0", "-ffp-contract=off"))
+    before = os.umask(0)
+    try:
+        made = shared_object(quick)
+    finally:
+        os.umask(before)
+    assert shared_object(quick) == made
+    for place in (made, made.parent):
+        place.chmod(0o777)
+        with pytest.raises(Unbuilt, match=f"others can write {place}"):
+            shared_object(quick)
+        place.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: made.stat().st_uid + 1)
+    if made.stat().st_uid == 0:
+        os.chown(made, 12345, -1)
+    with pytest.raises(Unbuilt, match="others can write"):
+        shared_object(quick)

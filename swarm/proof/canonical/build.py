@@ -12,6 +12,7 @@ import fcntl
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -125,22 +126,33 @@ def _made(name: str, make: Callable[[Path], Path]) -> Path:
     """What is compiled once; callers of other processes wait for the first one."""
     place = folder() / name
     if place.is_file():
-        return place
+        return _own(place.parent, place)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _own(place.parent)
         with open(place.with_suffix(".lock"), "w") as lock, tempfile.TemporaryDirectory(dir=place.parent) as room:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.is_file():
                 print(f"compiling the canonical kernels ({name.rpartition('-')[0]}), once", file=sys.stderr, flush=True)
                 _put(make(Path(room)), place)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
         raise Unbuilt(f"the canonical kernels cannot be kept: {error}", "let XDG_CACHE_HOME name a folder that can be written") from None
-    return place
+    return _own(place.parent, place)
+
+
+def _own(*places: Path) -> Path:
+    """The last of them. Raises Unbuilt where another account may write one: its code would run here."""
+    for each in places:
+        found = each.stat()
+        if found.st_uid not in (0, os.geteuid()) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise Unbuilt(f"others can write {each}, where compiled kernels are kept", "delete it, or let XDG_CACHE_HOME name a folder of your own")
+    return places[-1]
 
 
 def _put(whole: Path, place: Path) -> None:
     """Into the same file system's place, with its content on disk first."""
     with open(whole, "rb") as file:
+        os.fchmod(file.fileno(), 0o755)
         os.fsync(file.fileno())
     os.replace(whole, place)
 

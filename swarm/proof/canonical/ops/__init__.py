@@ -105,6 +105,12 @@ def moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) ->
     return out
 
 
+def require_shape(name: str, tensor: torch.Tensor | None, *shape: int) -> None:
+    """Raises RuntimeError, as torch does, for a tensor of another shape: a kernel would read beyond its end."""
+    if tensor is not None and tensor.shape != shape:
+        raise RuntimeError(f"{name}: a tensor of shape {tuple(tensor.shape)} where {shape} fits")
+
+
 def check(name: str, *tensors: torch.Tensor) -> None:
     """Raises Unsupported where one is not float32 in main memory."""
     for tensor in tensors:

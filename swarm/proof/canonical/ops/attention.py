@@ -13,7 +13,7 @@ import ctypes
 import torch
 
 from swarm.proof.canonical.native import Kernel
-from swarm.proof.canonical.ops import Unsupported, check, operator
+from swarm.proof.canonical.ops import Unsupported, check, operator, require_shape
 
 _forward = Kernel("canonical_attention", "ppppppwf")
 _backward = Kernel("canonical_attention_backward", "ppppppppppwf")
@@ -47,6 +47,9 @@ def attention_backward(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # fmt: skip
     """Gradients of query, key and value."""
     _require("attention_backward", query, key, value, mask, grad, out, logsumexp)
+    for each in (grad, out):
+        require_shape("attention_backward", each, *query.shape[:3], value.shape[3])
+    require_shape("attention_backward", logsumexp, *query.shape[:3])
     grad, query, key, value, out = map(_rowed, (grad, query, key, value, out))
     gradients = [_laid(*each.shape) for each in (query, key, value)]
     turned, way = _turned(mask, query, key)

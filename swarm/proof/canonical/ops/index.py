@@ -7,7 +7,7 @@ import math
 import torch
 
 from swarm.proof.canonical.native import Kernel
-from swarm.proof.canonical.ops import check, operator
+from swarm.proof.canonical.ops import check, operator, require_shape
 
 _add = Kernel("canonical_index_add", "pppnnnni")
 
@@ -23,6 +23,7 @@ def embedding(weight: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 def embedding_backward(grad: torch.Tensor, indices: torch.Tensor, entries: int, padding: int) -> torch.Tensor:
     """(entries, size) sums of the rows of `grad` with that index; index `padding` gets none."""
     check("embedding_backward", grad)
+    require_shape("embedding_backward", grad, *indices.shape, grad.shape[-1])
     places = _places("embedding_backward", indices.reshape(-1), entries)
     if padding >= 0:
         places = places.masked_fill(places == padding, -1)
@@ -35,6 +36,8 @@ def embedding_backward(grad: torch.Tensor, indices: torch.Tensor, entries: int, 
 def index_add(base: torch.Tensor, index: torch.Tensor, source: torch.Tensor, dim: int, out: torch.Tensor | None = None) -> torch.Tensor:
     """base[index[p]] + source[p] along `dim`, p ascending. `out` may be `base`."""
     check("index_add", base, source)
+    axis = dim % max(1, base.dim())
+    require_shape("index_add", source, *base.shape[:axis], *(index.numel(),) * min(1, source.dim()), *base.shape[axis + 1 :])
     words, source = _words(base, out), source.contiguous()
     outer, entries, inner = _parts(base, dim)
     places = _places("index_add", index.reshape(-1), entries)
@@ -46,6 +49,8 @@ def index_add(base: torch.Tensor, index: torch.Tensor, source: torch.Tensor, dim
 def scatter_add(base: torch.Tensor, index: torch.Tensor, source: torch.Tensor, dim: int, out: torch.Tensor | None = None) -> torch.Tensor:
     """base[..., index[p], ...] + source[..., p, ...] for p along `dim` ascending; `index` may be smaller than the others. `out` may be `base`."""
     check("scatter_add", base, source)
+    if not base.dim() == index.dim() == source.dim():
+        raise RuntimeError(f"scatter_add: {index.dim()} axes of places and {source.dim()} of a source for {base.dim()}")
     words = _words(base, out)
     if not index.numel():
         return _given(words, out)

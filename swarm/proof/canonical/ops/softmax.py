@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from swarm.proof.canonical.native import Kernel
-from swarm.proof.canonical.ops import check, operator
+from swarm.proof.canonical.ops import check, operator, require_shape
 from swarm.proof.canonical.ops.range import range_of, rows_last
 
 _softmax = Kernel("canonical_softmax", "ppnni")
@@ -59,10 +59,12 @@ def logsumexp(x: torch.Tensor, dims: list[int], keepdim: bool = False) -> torch.
 @operator("softmax_backward(Tensor grad, Tensor y, int dim) -> Tensor")
 def softmax_backward(grad: torch.Tensor, y: torch.Tensor, dim: int) -> torch.Tensor:
     check("softmax_backward", grad, y)
+    require_shape("softmax_backward", grad, *y.shape)
     return _along(_softmax_backward, dim, (grad, y))
 
 
 @operator("log_softmax_backward(Tensor grad, Tensor y, int dim) -> Tensor")
 def log_softmax_backward(grad: torch.Tensor, y: torch.Tensor, dim: int) -> torch.Tensor:
     check("log_softmax_backward", grad, y)
+    require_shape("log_softmax_backward", grad, *y.shape)
     return _along(_log_softmax_backward, dim, (grad, y))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from swarm.proof.canonical.ops import norm
+from swarm.proof.canonical.ops import norm, require_shape
 from swarm.proof.canonical.routes import route
 
 aten = torch.ops.aten
@@ -15,6 +15,7 @@ Maybe = torch.Tensor | None
 
 @route(aten.native_layer_norm.default)
 def layer_norm(x: torch.Tensor, shape: Sequence[int], weight: Maybe, bias: Maybe, eps: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    require_shape("aten.native_layer_norm", x, *x.shape[: x.dim() - len(shape)], *shape)
     return norm.layer_norm(x, weight, bias, len(shape), eps)
 
 
