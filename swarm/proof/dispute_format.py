@@ -28,7 +28,6 @@ A word read outside of its value is 0. UPDATE's view has positive strides that n
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,11 +107,6 @@ def instruction(done: Instruction, sizes: Sequence[int]) -> bytes:
     head = struct.pack(">BBBBIq", done.kind, done.code, axes, len(operands), done.length, done.scale)
     packed = head + struct.pack(f">{axes}I", *done.dims) + b"".join(_operand(each, sizes) for each in operands)
     return packed + (done.seed if done.kind is Kind.NOISE else b"")
-
-
-def words_of(done: Instruction) -> int:
-    """Words of the value that an instruction makes."""
-    return done.length if done.kind is Kind.UPDATE else math.prod(done.dims)
 
 
 def nests(dims: Sequence[int], strides: Sequence[int]) -> bool:

@@ -79,7 +79,6 @@ class Build:
         return next((path for path in map(shutil.which, (f"qemu-{self.machine}-static", f"qemu-{self.machine}")) if path), None)
 
 
-X86 = ("x86_64", "AMD64")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx2", "-mfma")
 NATIVE = Build("native", flags=("-O3", "-march=native", *EXACT))
 CONTRACTED = Build("contracted", ("gcc", "cc"), ("-O3", "-march=native", "-ffp-contract=fast"))

@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 from swarm.proof.canonical.definition.codes import NONE, Code
-from swarm.proof.canonical.definition.machine import DIMS, IMMEDIATE, Instruction, Kind, Machine, View, _operand
+from swarm.proof.canonical.definition.machine import DIMS, IMMEDIATE, Instruction, Kind, Machine, View, _operand, require_places
 
 BLOCK = 256
 _NAN, _NONE = tl.constexpr(0x7FC00000), tl.constexpr(NONE - 2**32)
@@ -233,16 +233,8 @@ class GpuMachine(Machine):
         self._launch(_gather, out, (scale,), table.shape, [table, index], **_immediates("B", [index]))
         return self._run(Instruction(Kind.GATHER, Code.MOV, table.shape, 0, scale, (_operand(table),), _operand(index)), out)
 
-    def gather(self, table: View, index: View, axis: int) -> View:
-        axis %= len(table.shape)
-        places = self.words(index).view(np.int32)
-        if places.size and not 0 <= places.min() <= places.max() < table.shape[axis]:
-            raise IndexError(f"an index outside 0 to {table.shape[axis] - 1}")
-        rest = table.at(axis, 0)
-        shape = index.shape + rest.shape
-        seen = View(table.number, table.words, table.offset, shape, (0,) * len(index.shape) + rest.strides)
-        which = View(index.number, index.words, index.offset, shape, index.strides + (0,) * len(rest.shape))
-        return self.pick(seen, which, table.strides[axis])
+    def _require_places(self, index: View, size: int) -> None:
+        require_places(self.words(index), size)
 
     def update(self, under: View, source: View) -> View:
         filled = source.expand(*under.shape)

@@ -37,12 +37,8 @@ class Planner(Machine):
         wide = tuple(_operand(each.expand(*whole)) for each in operands)
         return self._plan(Instruction(Kind.FOLD, code, whole[:-1], whole[-1], 0, wide, _operand(start.expand(*whole[:-1]))))
 
-    def gather(self, table: View, index: View, axis: int) -> View:
-        rest = table.at(axis, 0)
-        shape = index.shape + rest.shape
-        seen = View(table.number, table.words, table.offset, shape, (0,) * len(index.shape) + rest.strides)
-        which = View(index.number, index.words, index.offset, shape, index.strides + (0,) * len(rest.shape))
-        return self.pick(seen, which, table.strides[axis])
+    def _require_places(self, index: View, size: int) -> None:
+        """Which they are is not looked at."""
 
     def pick(self, table: View, index: View, scale: int) -> View:
         return self._plan(Instruction(Kind.GATHER, Code.MOV, table.shape, 0, scale, (_operand(table),), _operand(index)))

@@ -200,14 +200,15 @@ class Machine:
         """The places `index` (integers, its shape leads) of an axis of `table`: out[i..., j...] = table[j with index[i] at axis]. Raises
         IndexError where one is outside: an operator says so before it comes here."""
         axis %= len(table.shape)
-        places = index.array().view(np.int32)
-        if places.size and not 0 <= places.min() <= places.max() < table.shape[axis]:
-            raise IndexError(f"an index outside 0 to {table.shape[axis] - 1}")
+        self._require_places(index, table.shape[axis])
         rest = table.at(axis, 0)
         shape = index.shape + rest.shape
         seen = View(table.number, table.words, table.offset, shape, (0,) * len(index.shape) + rest.strides)
         which = View(index.number, index.words, index.offset, shape, index.strides + (0,) * len(rest.shape))
         return self.pick(seen, which, table.strides[axis])
+
+    def _require_places(self, index: View, size: int) -> None:
+        require_places(index.array(), size)
 
     def pick(self, table: View, index: View, scale: int) -> View:
         """GATHER: `table` and `index` have one shape; each word lies index * scale words behind where `table` shows it."""
@@ -245,6 +246,13 @@ class Machine:
     def _value(self, words: np.ndarray, shape: Sequence[int]) -> View:
         self.values.append(words)
         return View(len(self.values) - 1, words, 0, tuple(shape), _row_major(shape))
+
+
+def require_places(words: np.ndarray, size: int) -> None:
+    """Raises IndexError where an integer names no place of an axis of that size."""
+    places = words.view(np.int32)
+    if places.size and not 0 <= places.min() <= places.max() < size:
+        raise IndexError(f"an index outside 0 to {size - 1}")
 
 
 def _along(wide: Sequence[View]) -> Iterator[list[np.ndarray]]:

@@ -37,7 +37,7 @@ def index_add(base: torch.Tensor, index: torch.Tensor, source: torch.Tensor, dim
     """base[index[p]] + source[p] along `dim`, p ascending. `out` may be `base`."""
     check("index_add", base, source)
     axis = dim % max(1, base.dim())
-    require_shape("index_add", source, *base.shape[:axis], *(index.numel(),) * min(1, source.dim()), *base.shape[axis + 1 :])
+    require_shape("index_add", source if source.dim() else source.reshape(1), *base.shape[:axis], index.numel(), *base.shape[axis + 1 :])
     words, source = _words(base, out), source.contiguous()
     outer, entries, inner = _parts(base, dim)
     places = _places("index_add", index.reshape(-1), entries)

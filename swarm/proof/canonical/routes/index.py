@@ -11,7 +11,7 @@ import torch
 from swarm.proof.canonical.ops import Unsupported, index, moved
 from swarm.proof.canonical.routes import route
 from swarm.proof.canonical.routes.exact import require_put_once
-from swarm.proof.canonical.routes.rows import axes
+from swarm.proof.canonical.routes.rows import axis_of
 
 aten = torch.ops.aten
 Indices = Sequence[torch.Tensor | None]
@@ -34,30 +34,26 @@ def _require_one(name: str, alpha: float) -> None:
         raise Unsupported(name, f"with alpha {alpha} has no canonical form")
 
 
-def _axis(x: torch.Tensor, dim: int) -> int:
-    return (axes(x, dim) or [0])[0]
-
-
 @route(aten.index_add.default)
 def index_add(x: torch.Tensor, dim: int, places: torch.Tensor, source: torch.Tensor, *, alpha: float = 1) -> torch.Tensor:
     _require_one("aten.index_add", alpha)
-    return index.index_add(x, places, source, _axis(x, dim))
+    return index.index_add(x, places, source, axis_of(x, dim))
 
 
 @route(aten.index_add_.default)
 def index_add_(x: torch.Tensor, dim: int, places: torch.Tensor, source: torch.Tensor, *, alpha: float = 1) -> torch.Tensor:
     _require_one("aten.index_add_", alpha)
-    return index.index_add(x, places, source, _axis(x, dim), out=x)
+    return index.index_add(x, places, source, axis_of(x, dim), out=x)
 
 
 @route(aten.scatter_add.default)
 def scatter_add(x: torch.Tensor, dim: int, places: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    return index.scatter_add(x, places, source, _axis(x, dim))
+    return index.scatter_add(x, places, source, axis_of(x, dim))
 
 
 @route(aten.scatter_add_.default)
 def scatter_add_(x: torch.Tensor, dim: int, places: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    return index.scatter_add(x, places, source, _axis(x, dim), out=x)
+    return index.scatter_add(x, places, source, axis_of(x, dim), out=x)
 
 
 @route(aten.index_put.default)

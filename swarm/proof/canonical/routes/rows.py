@@ -28,6 +28,11 @@ def axes(x: torch.Tensor, dim: Axes) -> list[int]:
     return found if x.dim() else []
 
 
+def axis_of(x: torch.Tensor, dim: int) -> int:
+    """The one axis meant; of a number 0."""
+    return (axes(x, dim) or [0])[0]
+
+
 def _float(name: str, x: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     """`x` as the `dtype` asked for, which is float32 or none."""
     if dtype not in (None, torch.float32):
@@ -134,4 +139,4 @@ for _packet, _operator in ((aten.var, rows.var), (aten.std, rows.std)):
 
 @route(aten.cumsum.default)
 def cumsum(x: torch.Tensor, dim: int, *, dtype: torch.dtype | None = None) -> torch.Tensor:
-    return rows.cumsum(_float("aten.cumsum", x, dtype), *(axes(x, dim) or [0]))
+    return rows.cumsum(_float("aten.cumsum", x, dtype), axis_of(x, dim))

@@ -6,13 +6,9 @@ import torch
 
 from swarm.proof.canonical.ops import Unsupported, softmax
 from swarm.proof.canonical.routes import route
-from swarm.proof.canonical.routes.rows import Axes, axes
+from swarm.proof.canonical.routes.rows import Axes, axes, axis_of
 
 aten = torch.ops.aten
-
-
-def _axis(x: torch.Tensor, dim: int) -> int:
-    return (axes(x, dim) or [0])[0]
 
 
 def _require_float32(name: str, dtype: torch.dtype | None) -> None:
@@ -22,18 +18,18 @@ def _require_float32(name: str, dtype: torch.dtype | None) -> None:
 
 @route(aten._softmax.default)
 def softmax_(x: torch.Tensor, dim: int, half_to_float: bool) -> torch.Tensor:
-    return softmax.softmax(x, _axis(x, dim))
+    return softmax.softmax(x, axis_of(x, dim))
 
 
 @route(aten._safe_softmax.default)
 def safe_softmax(x: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
     _require_float32("aten._safe_softmax", dtype)
-    return softmax.safe_softmax(x, _axis(x, dim))
+    return softmax.safe_softmax(x, axis_of(x, dim))
 
 
 @route(aten._log_softmax.default)
 def log_softmax(x: torch.Tensor, dim: int, half_to_float: bool) -> torch.Tensor:
-    return softmax.log_softmax(x, _axis(x, dim))
+    return softmax.log_softmax(x, axis_of(x, dim))
 
 
 @route(aten.logsumexp.default)
@@ -44,10 +40,10 @@ def logsumexp(x: torch.Tensor, dim: Axes, keepdim: bool = False) -> torch.Tensor
 @route(aten._softmax_backward_data.default)
 def softmax_backward(grad: torch.Tensor, y: torch.Tensor, dim: int, input_dtype: torch.dtype) -> torch.Tensor:
     _require_float32("aten._softmax_backward_data", input_dtype)
-    return softmax.softmax_backward(grad, y, _axis(y, dim))
+    return softmax.softmax_backward(grad, y, axis_of(y, dim))
 
 
 @route(aten._log_softmax_backward_data.default)
 def log_softmax_backward(grad: torch.Tensor, y: torch.Tensor, dim: int, input_dtype: torch.dtype) -> torch.Tensor:
     _require_float32("aten._log_softmax_backward_data", input_dtype)
-    return softmax.log_softmax_backward(grad, y, _axis(y, dim))
+    return softmax.log_softmax_backward(grad, y, axis_of(y, dim))
