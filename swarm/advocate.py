@@ -2,7 +2,8 @@
 
 Under canonical numerics anyone may open a match about a committed step, and who does not move on its clock loses: so every node pleads for
 itself. An audit of canonical steps that ended at another state (`after`) is brought to the court in the case's challenge window, beside the
-vote. Everything that is known of a match is on chain; the replayer says the next move (`swarm.proof.pleading`), the outbox sends it.
+vote; what it is played from is on disk until then (`swarm.charges`). Everything else that is known of a match is on chain; the replayer says
+the next move (`swarm.proof.pleading`), the outbox sends it. So the node can be killed at any line.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from swarm import merkle
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.outbox import Goal
 from swarm.chain.values import Phase, Ruling, Stage
+from swarm.charges import Charge, Charges
 from swarm.disputing import ROLE, Docket, Salts
 from swarm.proof import dispute_format as form
 from swarm.proof.board import Board
@@ -27,6 +28,7 @@ DISPUTED = "after"  # where a fault lies that a court can compute
 Send = Callable[[str, str, str, list[Any], int, Goal | None], bool]
 Say = Callable[[str], None]
 Place = tuple[int, int, int, bool, bool]
+Source = tuple[list[Leaf], bytes, Path]  # way, digest of the state before it, folder of blobs
 
 
 @dataclass
@@ -37,43 +39,30 @@ class _Match:
     epoch: int
     step: int
     challenger: bool
-    source: tuple[list[Leaf], bytes, Path] | None  # way, digest of the state before it, folder of blobs; None: it is not here
+    source: Source | None  # None: it is not here
     asked: Place | None = None
     pleading: Pleading | None = None
     over: bool = False
 
 
-@dataclass
-class _Charge:
-    """A step of another that an audit here found false, to be disputed in its case's challenge window."""
-
-    header: SimpleNamespace
-    audit: Audit
-    pleading: Pleading | None = None
-
-    @property
-    def leaf(self) -> Leaf:
-        return self.audit.epoch.leaves[self.audit.step]
-
-    @property
-    def source(self) -> tuple[list[Leaf], bytes, Path]:
-        return [self.leaf], self.audit.epoch.states[self.audit.step], self.audit.folder
-
-
 class Advocate:
-    """Of member `key`. `send` puts a transaction into the node's outbox; `folder` keeps what traces were sealed with."""
+    """Of member `key`. `send` puts a transaction into the node's outbox; `folder` keeps charges, and what traces were sealed with."""
 
     def __init__(self, chain: Chain, swarm: Swarm, key: bytes, desk: Desk, folder: Path, send: Send, say: Say):
         self.chain, self.swarm, self.key, self.desk, self.send, self.say = chain, swarm, key, desk, send, say
         self._docket, self._salts = Docket(chain), Salts(folder)
         self._matches: dict[bytes, _Match] = {}
-        self._charges: dict[bytes, _Charge] = {}
+        self._charges, self._sealing = Charges(folder), dict[bytes, Pleading]()
 
     def charge(self, header: SimpleNamespace, audit: Audit) -> None:
-        """An audit found a fault. It is disputed where a court can compute who is right."""
-        if audit.told.get("where") == DISPUTED and audit.epoch is not None:
-            id = form.match_id(header.key, header.epoch, audit.step, self.key)
-            self._charges.setdefault(id, _Charge(header, audit))
+        """An audit found a fault. It is disputed where a court can compute who is right, also by a node that was started anew meanwhile."""
+        id = form.match_id(header.key, header.epoch, audit.step, self.key)
+        disputed = audit.told.get("where") == DISPUTED and audit.epoch is not None
+        if disputed and id not in self._charges and not self._charges.keep(id, header, audit):
+            self.say(f"step {audit.step} of epoch {header.epoch} is not disputed: {len(self._charges)} charges are kept already; the vote stands")
+        if audit.folder is not None:  # whatever is needed is kept
+            for blob in audit.folder.glob("?" * 64):
+                blob.unlink(missing_ok=True)
 
     def bring_on(self, now: int) -> None:
         """Look at the court once and do what is due."""
@@ -83,18 +72,22 @@ class Advocate:
                 self._matches[opened.id] = _Match(opened.id, 0, 0, False, None, over=True) if over else self._match(opened)
         for match in [match for match in self._matches.values() if not match.over]:
             self._play(match, now)
-        for id, charge in list(self._charges.items()):
-            self._open(id, charge, now)
+        for id, charge in self._charges.items():
+            self._bring(id, charge)
 
     def _match(self, opened: SimpleNamespace) -> _Match:
         challenger = opened.challenger == self.key
-        source = self._charges[opened.id].source if opened.id in self._charges else None if challenger else self._own(opened)
+        source = self._charged(opened.id) if challenger else self._own(opened)
         self.say(f"a match about step {opened.step} of epoch {opened.epoch} is on: this node {'disputes' if challenger else 'defends'} it")
         if source is None:
             self.say("what that step was made from is not here any more: the match will be lost by the clock")
         return _Match(opened.id, opened.epoch, opened.step, challenger, source)
 
-    def _own(self, opened: SimpleNamespace) -> tuple[list[Leaf], bytes, Path] | None:
+    def _charged(self, id: bytes) -> Source | None:
+        charge = self._charges.get(id)
+        return charge and _source(charge)
+
+    def _own(self, opened: SimpleNamespace) -> Source | None:
         recorder = self.desk.recorder
         try:
             way = recorder.way_to(opened.epoch, opened.step)
@@ -127,26 +120,29 @@ class Advocate:
                 match.source = None
                 self.say(f"the disputed step cannot be done again here: {told['fault']}")
 
-    def _open(self, id: bytes, charge: _Charge, now: int) -> None:
-        """Open a match about what an audit found, once the case's challenge window is there."""
+    def _bring(self, id: bytes, charge: Charge) -> None:
+        """Open a match about what an audit found, once the case's challenge window is there; forget it once all is over."""
         if id in self._matches:
-            del self._charges[id]
-            return
+            return self._forget(id) if self._matches[id].over else None
         case = self.swarm.case(charge.header.key, charge.header.epoch)
         if case.phase == Phase.CLOSED:
-            del self._charges[id]
-        elif charge.pleading is None:
-            charge.pleading = self._ask(charge.source, True, id, None)
-        elif case.phase == Phase.CHALLENGE and (told := charge.pleading.answer) is not None and "values" in told:
+            if self.chain.read(ROLE, "matchOf", id).stage in (Stage.NONE, Stage.CLOSED):  # another's match may close a case under one that goes on
+                self._forget(id)
+        elif id not in self._sealing:
+            self._sealing[id] = self._ask(_source(charge), True, id, None)
+        elif case.phase == Phase.CHALLENGE and (told := self._sealing[id].answer) is not None and "values" in told:
             said = form.Trace(told["count"], bytes.fromhex(told["structure"][2:]), bytes.fromhex(told["values"][2:]))
-            leaf, header = charge.leaf, charge.header
-            proof = merkle.proof([each.digest for each in charge.audit.epoch.leaves], leaf.step)
+            header, leaf = charge.header, charge.leaf
             sealed = said.sealed(self.key, header.key, header.epoch, leaf.step, self._salts.of(id))
-            args = [vars(header), leaf.step, leaf.encoded(), proof, self.key, sealed]
+            args = [vars(header), leaf.step, leaf.encoded(), charge.proof, self.key, sealed]
             goal = Goal(contract=ROLE, function="matchOf", args=[id], field="stage", op="ne", value=0)
             self.send(f"match {id.hex()[:16]}", "open", ROLE, args, case.phaseEnds, goal)
 
-    def _ask(self, source: tuple[list[Leaf], bytes, Path], challenger: bool, id: bytes, board: Board | None) -> Pleading:
+    def _forget(self, id: bytes) -> None:
+        self._charges.forget(id)
+        self._sealing.pop(id, None)
+
+    def _ask(self, source: Source, challenger: bool, id: bytes, board: Board | None) -> Pleading:
         salt = self._salts.of(id) if challenger else bytes(32)
         pleading = Pleading(*source, challenger, salt, board)
         self.desk.plead(pleading)
@@ -155,6 +151,10 @@ class Advocate:
     def _move(self, match: _Match, board: Board, function: str, args: list[Any], deadline: int) -> None:
         where = ".".join(str(int(each)) for each in _place(board))
         self.send(f"match {match.id.hex()[:16]} {function} {where}", function, ROLE, args, deadline, None)
+
+
+def _source(charge: Charge) -> Source:
+    return [charge.leaf], charge.state, charge.blobs
 
 
 def _place(board: Board) -> Place:

@@ -19,7 +19,7 @@ from swarm import merkle
 from swarm.advocate import Advocate
 from swarm.chain.abi import jsonable
 from swarm.chain.client import Swarm
-from swarm.chain.values import Outcome, Phase, Ruling
+from swarm.chain.values import Outcome, Phase, Ruling, Stage
 from swarm.cli import dispute as command
 from swarm.disputing import Docket
 from swarm.errors import ChainRefused
@@ -33,6 +33,7 @@ from swarm.proof.epoch import Epoch
 from swarm.proof.side import Side
 from swarm.proof.state_tree import StateTree
 
+BLOB = "ab" * 32  # of an audit
 pytestmark = pytest.mark.slow  # a minute: pytest -m slow tests/test_advocate.py
 
 
@@ -46,6 +47,9 @@ class FakeDesk:
         )
 
     def plead(self, pleading: Pleading) -> None:
+        if pleading.challenger and not (pleading.blobs / BLOB).exists():
+            pleading.answer = {"fault": "a blob is missing"}
+            return
         if pleading.board is None:
             said = self.side.said
             pleading.answer = jsonable({"count": said.count, "structure": said.structure, "values": said.values})
@@ -61,7 +65,12 @@ class Seat:
     def __init__(self, town: Town, swarm: Swarm, member: Member, side: Side, leaf: object, folder: Path):
         self.town, self.member, self.said, self.refused, self.sent = town, member, [], [], set()
         folder.mkdir()
-        self.advocate = Advocate(town.chain, swarm, member.key, FakeDesk(side, leaf, folder), folder, self.send, self.said.append)
+        self._parts = town.chain, swarm, member.key, FakeDesk(side, leaf, folder), folder, self.send, self.said.append
+        self.start()
+
+    def start(self) -> None:
+        """Also anew, after a kill: nothing is known but what is on disk, and on the chain."""
+        self.advocate = Advocate(*self._parts)
 
     def send(self, id: str, function: str, contract: str, args: list, deadline: int, goal: object) -> bool:
         if id in self.sent:
@@ -93,7 +102,9 @@ def seated(town: Town, folder: Path, sides: list[Side], after: bytes) -> tuple[S
     swarm = Swarm(town.chain, town.chain.read("ledger", "swarmOf", header.key))
     found = [Seat(town, swarm, each, side, leaf, folder / str(n)) for n, (each, side) in enumerate(zip(members, sides, strict=True))]
     epoch = Epoch(SWARM, PEER, bytes(20), 0, (leaf,), (bytes(32),))
-    audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder)
+    audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder / "audit")
+    audit.folder.mkdir()
+    (audit.folder / BLOB).write_bytes(b"a batch")
     found[1].advocate.charge(header, audit)
     return *found, header, form.match_id(header.key, 0, 0, members[1].key)
 
@@ -115,6 +126,30 @@ def test_a_forger_is_disputed_and_convicted(town: Town, tmp_path: Path):
     assert not prover.refused and not challenger.refused
     prover.advocate.bring_on(town.chain.head().time)
     assert prover.said == ["a match about step 0 of epoch 0 is on: this node defends it", "the match about step 0 of epoch 0 is over: prover_lost"]
+
+
+def test_a_challenger_that_is_killed_before_its_match_and_between_moves_still_wins(town: Town, tmp_path: Path):
+    prover, challenger, _, id = seats(town, tmp_path, (Lie(400, 0, 3), None))
+    for turn in range(200):
+        if turn % 3 == 0:
+            challenger.start()
+        for seat in (challenger, prover):
+            seat.advocate.bring_on(town.chain.head().time)
+        if turn == 7:  # the case was closed by another's match, and this one was not heard of yet
+            assert town.chain.read("disputes", "matchOf", id).stage != Stage.NONE
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(challenger.advocate, "_matches", {})
+                patch.setattr(challenger.advocate._docket, "opened", lambda: [])
+                patch.setattr(challenger.advocate.swarm, "case", lambda key, epoch: SimpleNamespace(phase=Phase.CLOSED))
+                challenger.advocate.bring_on(town.chain.head().time)
+        if (match := town.chain.read("disputes", "matchOf", id)).ruling:
+            break
+    assert match.ruling == Ruling.PROVER_LOST and not challenger.refused
+    assert "this node disputes it" in challenger.said[0]
+    challenger.start()
+    assert [path.name for path in (tmp_path / "1" / "charges").iterdir()] == [id.hex()]
+    challenger.advocate.bring_on(town.chain.head().time)
+    assert not list((tmp_path / "1" / "charges").iterdir()), "the charge of a closed match is kept"
 
 
 def test_the_command_shows_matches_and_their_moves(town: Town, tmp_path: Path, monkeypatch):

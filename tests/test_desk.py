@@ -94,6 +94,7 @@ def test_a_jury_looks_at_disputed_steps_too_and_they_can_only_add_a_charge(made,
         looked.append(list(audit.drawn))
         audit.verdict, audit.value = (drawn if 2 in audit.drawn else disputed), bytes([len(audit.drawn)]) * 32
         audit.step = audit.drawn[0] if audit.verdict != "ok" else 0
+        audit.epoch, audit.folder = "records", f"at {audit.drawn}"
         return audit
 
     monkeypatch.setattr(desk, "_look", look)
@@ -102,3 +103,5 @@ def test_a_jury_looks_at_disputed_steps_too_and_they_can_only_add_a_charge(made,
     assert (audit.verdict, audit.step) == (verdict, step)
     assert looked == ([[2, 7], [5]] if drawn == "ok" else [[2, 7]])
     assert verdict != "ok" or audit.value == bytes([2]) * 32, "the value is about the drawn steps"
+    at = [2, 7] if verdict == "ok" or drawn == "fault" else [5]
+    assert (audit.epoch, audit.folder) == ("records", f"at {at}"), "what a dispute is played from does not come with the verdict"

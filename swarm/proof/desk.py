@@ -286,6 +286,7 @@ class Desk:
             other = self._look(replace(audit, drawn=disputed), "-disputed")
             look = other if other.verdict in (FAULT, UNAVAILABLE) else look
         audit.step, audit.value, audit.missing, audit.told = look.step, look.value, look.missing, look.told
+        audit.epoch, audit.folder = look.epoch, look.folder
         audit.verdict = look.verdict
 
     def _look(self, audit: Audit, part: str = "") -> Audit:
