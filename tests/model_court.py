@@ -176,9 +176,9 @@ class ModelCourt:
         return _word(opening["chunk"], at % 8)
 
     def _check_root(self, number: int, opening: dict[str, Any]) -> None:
-        inputs = self.m.entry[45]
+        (inputs,) = struct.unpack_from(">H", self.m.entry, 45)
         if number < inputs:
-            trace, value = self.step.trace, struct.unpack_from(">I", self.m.entry, 46 + 8 * number)[0]
+            trace, value = self.step.trace, struct.unpack_from(">I", self.m.entry, 47 + 8 * number)[0]
             _require(value < self.m.value and merkle.verify(trace.values, trace.count, value, opening["root"], opening["rootProof"]))
         else:
             _require(number - inputs < self.m.position)

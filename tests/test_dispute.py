@@ -72,17 +72,27 @@ def state() -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(rng.standard_normal(shape, np.float32)) for name, shape in {"table": (9, 16), "weight": (16, 21)}.items()}
 
 
-def side(lie: Lie | None = None) -> Side:
+def many(recorder: Recorder, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """One operator of as many inputs as a model has tensors: more than a byte counts."""
+    (weights,) = run(recorder, "cat", *state.values(), dim=0)
+    return {"weight": run(recorder, "neg", weights)[0]}
+
+
+def scattered() -> dict[str, torch.Tensor]:
+    return {f"{n:03}": torch.tensor([float(n)]) for n in range(300)}
+
+
+def side(lie: Lie | None = None, play=computation, begin=state) -> Side:
     def again(wanted, until):
-        own = state()
+        own = begin()
         recorder = Recorder(own, lie, wanted, until)
         with contextlib.suppress(Done):
-            recorder.trace(computation(recorder, own))
+            recorder.trace(play(recorder, own))
         return recorder.words
 
-    own = state()
+    own = begin()
     recorder = Recorder(own, lie)
-    return Side(recorder.trace(computation(recorder, own)), again)
+    return Side(recorder.trace(play(recorder, own)), again)
 
 
 def play(prover: Side, challenger: Side) -> tuple[ModelCourt, int]:
@@ -125,6 +135,12 @@ def test_a_slanderer_loses_wherever_it_lied(honest: Side):
     for lie in lies(honest, 25):
         court, _ = play(honest, side(lie))
         assert court.m.ruling == Ruling.CHALLENGER_LOST and court.word == court.m.proverWord, lie
+
+
+def test_a_lie_about_an_operator_of_many_inputs():
+    truth, lie = side(None, many, scattered), side(Lie(0, 0, 297), many, scattered)
+    assert play(lie, truth)[0].m.ruling == Ruling.PROVER_LOST
+    assert play(truth, lie)[0].m.ruling == Ruling.CHALLENGER_LOST
 
 
 def test_two_liars_are_led_to_the_first_lie(honest: Side):

@@ -173,8 +173,8 @@ abstract contract DisputeStep is Trees {
         (uint32 size, uint32 rows) = (uint32(SIZE), uint32(ROWS));
         e[X] = abi.encodePacked(uint8(1), size, uint32(2), uint32(5), uint16(11));
         bytes32 program = rootOf(hashesOf(instructions()));
-        e[MADE] = abi.encodePacked(uint8(3), size, uint32(4), uint32(5), program, uint8(2), X, size, INDEX, rows);
-        e[NEGATED] = abi.encodePacked(uint8(3), size, uint32(0), uint32(1), rootOf(hashesOf(negation())), uint8(1), X, size);
+        e[MADE] = abi.encodePacked(uint8(3), size, uint32(4), uint32(5), program, uint16(2), X, size, INDEX, rows);
+        e[NEGATED] = abi.encodePacked(uint8(3), size, uint32(0), uint32(1), rootOf(hashesOf(negation())), uint16(1), X, size);
         e[FINAL] = abi.encodePacked(uint8(2), size, uint32(2), uint32(5), uint16(11), MADE);
     }
 

@@ -9,7 +9,7 @@ tree of nothing is 32 zero bytes. Integers are big-endian; words of values littl
       GIVEN    00 words:u32 root:32                                       part of the question: token ids, masks, advantages
       INITIAL  01 words:u32 place:u32 leaves:u32 head:u16                 a tensor of the step record's `before`
       FINAL    02 words:u32 place:u32 leaves:u32 head:u16 source:u32      value `source` once more, as a tensor of `after`
-      MADE     03 words:u32 position:u32 length:u32 program:32 inputs:u8 (number:u32 words:u32) for each input
+      MADE     03 words:u32 position:u32 length:u32 program:32 inputs:u16 (number:u32 words:u32) for each input
     state tensor   leaf `place` of the `leaves` of the state root (swarm.learn.root; the scalar leaf is the last of them), whose BLAKE3 message
                    is `head` bytes (msgpack of name, type, shape) and then the words
     program        the instructions of one operator's definition: `program` = tree over keccak256(packed instruction), `length` of them;
@@ -95,7 +95,7 @@ def final(words: int, place: int, leaves: int, head: int, source: int) -> bytes:
 
 def made(words: int, position: int, program: bytes, length: int, inputs: Sequence[tuple[int, int]]) -> bytes:
     """`inputs` are (number of the value in the trace, its words), in the order in which the machine took them."""
-    head = struct.pack(">BIII", MADE, words, position, length) + program + struct.pack(">B", len(inputs))
+    head = struct.pack(">BIII", MADE, words, position, length) + program + struct.pack(">H", len(inputs))
     return head + b"".join(struct.pack(">II", *each) for each in inputs)
 
 

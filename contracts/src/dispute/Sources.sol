@@ -54,9 +54,9 @@ library Sources {
 
     /// @dev Numbers of the program's inputs in the trace.
     function inputsOf(bytes calldata entry) internal pure returns (uint32[] memory inputs) {
-        inputs = new uint32[](uint8(entry[45]));
+        inputs = new uint32[](uint16(bytes2(entry[45:47])));
         for (uint256 i = 0; i < inputs.length; ++i) {
-            inputs[i] = uint32At(entry, 46 + 8 * i);
+            inputs[i] = uint32At(entry, 47 + 8 * i);
         }
     }
 

@@ -20,7 +20,7 @@ import {IParticipationLedger} from "./IParticipationLedger.sol";
 ///   GIVEN        00 words:u32 root:32
 ///   INITIAL      01 words:u32 place:u32 leaves:u32 head:u16                  a tensor of the step record's `before`
 ///   FINAL        02 words:u32 place:u32 leaves:u32 head:u16 source:u32       value `source` once more, as a tensor of `after`
-///   MADE         03 words:u32 position:u32 length:u32 program:32 inputs:u8 (number:u32 words:u32) for each input
+///   MADE         03 words:u32 position:u32 length:u32 program:32 inputs:u16 (number:u32 words:u32) for each input
 ///   program      tree over keccak256(instruction), `length` of them; its values: the inputs, then one for each instruction
 ///   instruction  kind:u8 code:u8 axes:u8 operands:u8 length:u32 scale:i64, dim:u32 for each axis, operands, seed:32 of NOISE
 ///   operand      number:u32 words:u32 offset:i64, stride:i64 for each axis (of FOLD's operands, but not of its start, also the folded one);
