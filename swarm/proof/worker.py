@@ -121,7 +121,9 @@ def open_state(replayer: Replayer, folder: Path) -> dict[str, Any]:
 
 
 def plead(replayer: Replayer, folder: Path) -> dict[str, Any]:
-    """What to do next in a match, or what to begin one with."""
+    """What to do next in a match, or what to begin one with. A step that has no trace is said to have none: a process that ended over it would be
+    started again for the same job, and nothing else would be done."""
+    from swarm.errors import InputError
     from swarm.proof.pleading import Pleader
     from swarm.proof.replay import Fault
 
@@ -129,7 +131,7 @@ def plead(replayer: Replayer, folder: Path) -> dict[str, Any]:
     blobs, pleader = _reader(Path(job["blobs"])), _PLEADERS.setdefault(replayer, Pleader(replayer))
     try:
         found = pleader.plead(_leaves(job), blobs(bytes.fromhex(job["state"])), blobs, job)
-    except (Fault, FileNotFoundError) as error:
+    except (Fault, FileNotFoundError, InputError, ValueError) as error:
         return {"fault": str(error), "cpu_s": _since(begun)}
     return found | {"cpu_s": _since(begun)}
 
