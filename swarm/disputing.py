@@ -1,49 +1,27 @@
-"""Matches of the dispute court as a node sees and plays them: read from the chain's events, answered by one transaction after another.
+"""Matches of the dispute court as a node sees them: read from the chain, what a side has shown from its events; and what traces were sealed with.
 
-    docket = Docket(chain)
-    for move in play(docket, id, player, secret): ...
-
-All state is on chain, so whoever was interrupted starts again at the same move. What a side has shown is in the events.
+All state is on chain, so whoever was interrupted starts again at the same move (`swarm.advocate` plays).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarm import keystore
 from swarm.chain.abi import Event
 from swarm.chain.client import Chain
 from swarm.chain.logs import Scanner, mark
 from swarm.chain.values import Ruling, Stage
-from swarm.errors import ChainRefused
-from swarm.proof import dispute_format as form
-from swarm.proof.board import DESCENTS, Board, Move
+from swarm.proof.board import DESCENTS, Board
 from swarm.proof.descent import Reveal
-from swarm.proof.leaf import Leaf
-
-if TYPE_CHECKING:
-    from swarm.proof.dispute import Player
 
 ROLE = "disputes"
 SALTS = "disputes.json"
-LOOK_S = 1.0  # between two looks at a match in which it is the other's turn
-OVERTAKEN = ("WrongStage", "AlreadyAnswered", "NodesWrong", "CountWrong", "NotAnswered")  # somebody else made the move first
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A move that is in a block. `gas` was used by it."""
-
-    move: Move
-    gas: int
-    tx: str
 
 
 @dataclass
@@ -88,37 +66,6 @@ class Docket:
         return descents if open_one or match.stage not in DESCENTS else [*descents, []]
 
 
-def open_match(
-    chain: Chain, secret: bytes, header: SimpleNamespace, leaf: Leaf, proof: list[bytes], challenger: bytes, said: form.Trace, salt: bytes
-) -> tuple[bytes, Sent]:
-    """Open a match about a step of a committed epoch (`proof` is its record's place in it). Raises ChainRefused."""
-    sealed = said.sealed(challenger, header.key, header.epoch, leaf.step, salt)
-    move = Move("open", (vars(header), leaf.step, leaf.encoded(), proof, challenger, sealed))
-    return form.match_id(header.key, header.epoch, leaf.step, challenger), send(chain, secret, move)
-
-
-def send(chain: Chain, secret: bytes, move: Move) -> Sent:
-    receipt = chain.send(secret, ROLE, move.function, *move.args)
-    return Sent(move, int(receipt["gasUsed"], 16), receipt["transactionHash"])
-
-
-def play(docket: Docket, id: bytes, player: Player, secret: bytes, look_s: float = LOOK_S, end: Callable[[], bool] = lambda: False) -> Iterator[Sent]:
-    """Play one side until the match is over, move by move. A move that somebody else made first is passed over."""
-    while not end():
-        board = docket.board(id)
-        if board.match.stage == Stage.CLOSED:
-            return
-        move = player.next(board) or _timeout(docket.chain, board, player)
-        if move is None:
-            time.sleep(look_s)
-            continue
-        try:
-            yield send(docket.chain, secret, move)
-        except ChainRefused as refused:
-            if refused.name not in OVERTAKEN:
-                raise
-
-
 def outcome(docket: Docket, id: bytes) -> str:
     """How a match ended, in a word."""
     match = docket.board(id).match
@@ -143,9 +90,3 @@ class Salts:
 def _revealed(event: Event) -> Reveal:
     told = event.values
     return Reveal(told["byChallenger"], told["height"], told["index"], tuple(told["nodes"]))
-
-
-def _timeout(chain: Chain, board: Board, player: Player) -> Move | None:
-    """The end of a match in which the other side's clock has run out."""
-    challengers, spent, left = chain.read(ROLE, "clockOf", board.id)
-    return Move("timeout", (board.id,)) if challengers != player.is_challenger and spent > left else None

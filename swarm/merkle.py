@@ -44,11 +44,6 @@ class Tree:
     def root(self) -> bytes:
         return self.levels[-1][0] if self.levels else bytes(32)
 
-    @property
-    def height(self) -> int:
-        """Levels under the root."""
-        return max(0, len(self.levels) - 1)
-
     def path(self, index: int) -> list[bytes]:
         """What `proof` gives."""
         return [nodes[place] for level, nodes in enumerate(self.levels[:-1]) if (place := index >> level ^ 1) < len(nodes)]

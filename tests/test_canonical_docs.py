@@ -16,7 +16,8 @@ PAGE = (Path(__file__).parent.parent / "docs" / "canonical.md").read_text()
 
 def test_every_operator_and_code_is_named():
     words = set(re.findall(r"\w+", PAGE))
-    assert sorted(definitions().keys() - words) == []
+    defined = {name for name, definition in definitions().items() if definition.__module__.startswith("swarm.")}  # other tests define some too
+    assert sorted(defined - words) == []
     assert sorted(code.name for code in Code if code.name not in words) == []
 
 

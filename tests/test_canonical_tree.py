@@ -1,4 +1,4 @@
-"""Trees over words are those of `swarm.merkle`, in every build, of any length, whole or a few nodes of a level."""
+"""Trees over words are those of `swarm.merkle`, in every build and of any length."""
 
 import numpy as np
 import pytest
@@ -29,34 +29,27 @@ def test_a_root_is_that_of_the_chunks(name):
     assert tree.root(np.zeros(0, np.float32)) == bytes(32)
 
 
-def test_levels_and_single_nodes_agree():
+def test_levels_end_in_the_root():
     for length in (1, 9, 100, 8193, 50_000):
-        words = drawn(length)
-        rows = tree.levels(words)
-        assert rows[-1].tobytes() == tree.root(words) and len(rows) == tree.height(length) + 1
-        for level, row in enumerate(rows):
-            every = [node.tobytes() for node in row]
-            assert tree.nodes(words, level, 0, len(every) + 3) == every
-            for first in {0, len(every) // 2, len(every) - 1}:
-                assert tree.nodes(words, level, first, 2) == every[first : first + 2]
-    assert tree.nodes(drawn(100), 0, 500, 2) == [] and tree.levels(drawn(0)) == []
+        rows = tree.levels(drawn(length))
+        assert rows[-1].tobytes() == tree.root(drawn(length))
+        assert [row.tobytes() for row in rows] == [b"".join(row) for row in merkle.Tree(chunks(drawn(length))).levels]
+    assert tree.levels(drawn(0)) == []
 
 
 def test_a_tree_of_words_is_the_tree_of_its_chunks():
     for length in (0, 3, 8, 150, 1001):
         words = drawn(length)
         mine, right = tree.WordTree(words.view(np.float32)), merkle.Tree(chunks(words))
-        assert mine.root == right.root and mine.height == right.height
+        assert mine.root == right.root
         assert list(mine.digests) == right.digests and [list(row) for row in mine.levels] == right.levels
         assert mine.digests[:5] == right.digests[:5]
         assert all(mine.path(index) == right.path(index) for index in range(len(right.digests)))
 
 
-def test_words_are_32_bits_and_places_are_not_negative():
+def test_words_are_32_bits():
     with pytest.raises(InputError, match="float64"):
         tree.root(np.zeros(3))
-    with pytest.raises(InputError, match="level -1"):
-        tree.nodes(drawn(8), -1, 0, 1)
 
 
 def test_threads_make_no_other_tree():

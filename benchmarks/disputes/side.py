@@ -14,11 +14,12 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks.disputes.match import open_match, play
 from benchmarks.disputes.step import Step
 from swarm import merkle
 from swarm.chain.client import Chain
 from swarm.chain.link import ChainLink
-from swarm.disputing import Docket, open_match, play
+from swarm.disputing import Docket
 from swarm.keys import keccak
 from swarm.proof.canonical.trace import Lie
 from swarm.proof.dispute import Player
@@ -60,7 +61,7 @@ class Seat:
         begun = time.process_time()
         docket = Docket(Chain(ChainLink.model_validate_json(link)))
         player = Player(self._side, challenger, SALT)
-        sent = [[each.move.function, each.gas] for each in play(docket, bytes.fromhex(id), player, bytes.fromhex(secret), look_s=0.2)]
+        sent = [[each.move.function, each.gas] for each in play(docket, bytes.fromhex(id), player, bytes.fromhex(secret))]
         match = docket.board(bytes.fromhex(id)).match
         where = {name: getattr(match, name) for name in ("value", "position", "element", "run", "ruling")}
         return {"moves": sent, **where, "cpu_s": round(time.process_time() - begun, 2)}

@@ -41,9 +41,5 @@ class StateTree:
         second = self._chunk(message, chunk + 1) if start > CHUNK - 4 else NOTHING
         return {"digest": self.tree.digests[place], "proof": self.tree.path(place), "first": self._chunk(message, chunk), "second": second}
 
-    def word(self, place: int, element: int) -> int:
-        """The bits of that word."""
-        return int(self.tensors[self.names[place]].reshape(-1)[element].view(torch.int32)) % 2**32
-
     def _chunk(self, message: Blake3Tree, index: int) -> Opening:
         return {"chunk": message.chunk(index), "siblings": message.siblings(index)}

@@ -1,6 +1,6 @@
 """The Merkle tree over a value's words (kernels/tree.c): leaves are chunks of 8 words, hashed and joined as `swarm.merkle` does.
 
-A value's root needs memory of a thousandth of the value. Of a level's nodes one asks for a few: they are made from their own words.
+A value's root needs memory of a thousandth of the value.
 """
 
 from __future__ import annotations
@@ -28,25 +28,6 @@ def root(words: np.ndarray) -> bytes:
     """32 bytes over any number of 32-bit words; of none, zeros."""
     flat = _flat(words)
     return _top(flat) if flat.size else EMPTY
-
-
-def height(words: int) -> int:
-    """The root's level over so many words; leaves are level 0."""
-    return max(0, (-(-words // CHUNK) - 1).bit_length())
-
-
-def nodes(words: np.ndarray, level: int, first: int, count: int) -> list[bytes]:
-    """Nodes `first` to `first + count` of a level, as many as there are."""
-    flat = _flat(words)
-    if level < 0 or first < 0 or count < 0:
-        raise InputError(f"nodes {first} to {first + count} of level {level}")
-    level = min(level, height(flat.size))  # above the root there is the root
-    under = CHUNK << level
-    part = flat[first * under : (first + count) * under]
-    if level == 0 or not part.size:
-        return _hashes(_leaves_over(part)) if part.size else []
-    rows = [part[at : at + under] for at in range(0, part.size, under)]
-    return [_top(row) for row in rows] if level >= BLOCK else _hashes(_climbed(_leaves_over(part), level))
 
 
 def levels(words: np.ndarray) -> list[np.ndarray]:
@@ -97,10 +78,6 @@ class WordTree:
     @property
     def root(self) -> bytes:
         return self.levels[-1][0] if self.levels else EMPTY
-
-    @property
-    def height(self) -> int:
-        return max(0, len(self.levels) - 1)
 
     def path(self, index: int) -> list[bytes]:
         """Siblings of a chunk, from the bottom up."""
