@@ -50,7 +50,7 @@ class Advocate:
 
     def __init__(self, chain: Chain, swarm: Swarm, key: bytes, desk: Desk, folder: Path, send: Send, say: Say):
         self.chain, self.swarm, self.key, self.desk, self.send, self.say = chain, swarm, key, desk, send, say
-        self._docket, self._salts = Docket(chain), Salts(folder)
+        self._docket, self._salts = Docket(chain, key), Salts(folder)
         self._matches: dict[bytes, _Match] = {}
         self._charges, self._sealing = Charges(folder), dict[bytes, Pleading]()
 

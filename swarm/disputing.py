@@ -26,9 +26,11 @@ SALTS = "disputes.json"
 
 @dataclass
 class Docket:
-    """The matches of a chain."""
+    """The matches of a chain, or those in which `member` (a key) plays: of others, whose number nobody bounds, nothing is kept."""
 
     chain: Chain
+    member: bytes | None = None
+    _ids: set[bytes] = field(init=False, default_factory=set)
     _scanner: Scanner = field(init=False)
     _events: dict[str, Event] = field(init=False, default_factory=dict)
 
@@ -38,10 +40,17 @@ class Docket:
     def scan(self) -> list[Event]:
         """All events up to now, in order."""
         found = self._scanner.scan()
-        self._events |= {mark(event): event for event in found.new}
+        self._events |= {mark(event): event for event in found.new if self._concerns(event)}
         for gone in found.gone:
             self._events.pop(gone, None)
         return sorted(self._events.values(), key=lambda event: (event.block, event.index))
+
+    def _concerns(self, event: Event) -> bool:
+        if self.member is None:
+            return True
+        if event.name == "Opened" and self.member in (event.values["key"], event.values["challenger"]):
+            self._ids.add(event.values["id"])
+        return event.values.get("id") in self._ids
 
     def opened(self) -> list[SimpleNamespace]:
         """Every match that was opened: id, key, epoch, step, challenger, bond, until."""
