@@ -42,10 +42,10 @@ class Proving:
     duties: Duties
 
     def come_first(self, presence: Presence) -> None:
-        """Hold the own training back while an audit is due soon: it costs its auditor more to be late than to learn a little later."""
+        """Hold the own training back while an audit or a move in a match is due soon: to be late costs more than to learn a little later."""
         self.duties.require_alive()
         while self.desk.urgent:
-            presence.pausing("an audit that is due soon")
+            presence.pausing("an audit or a dispute that is due soon")
             time.sleep(0.1)
             self.duties.require_alive()
 

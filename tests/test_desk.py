@@ -8,7 +8,7 @@ import pytest
 from swarm import recipe
 from swarm.errors import ResourceError
 from swarm.proof import desk as desks
-from swarm.proof.desk import Audit, Desk
+from swarm.proof.desk import Audit, Desk, Pleading
 
 
 class SlowReplayer:
@@ -105,3 +105,17 @@ def test_a_jury_looks_at_disputed_steps_too_and_they_can_only_add_a_charge(made,
     assert verdict != "ok" or audit.value == bytes([2]) * 32, "the value is about the drawn steps"
     at = [2, 7] if verdict == "ok" or drawn == "fault" else [5]
     assert (audit.epoch, audit.folder) == ("records", f"at {at}"), "what a dispute is played from does not come with the verdict"
+
+
+def test_a_move_that_is_waited_for_comes_before_the_own_training(made, monkeypatch, tmp_path):
+    desk, _ = made
+    clock = [1000.0]
+    monkeypatch.setattr(desk, "now", lambda: clock[0])
+    monkeypatch.setattr(desk, "_begin", lambda *_: None)
+    pleading = Pleading([], bytes(32), tmp_path, False, bytes(32))
+    desk.plead(pleading)
+    assert not desk.urgent
+    clock[0] += desk.recipe.proof.audit / 4
+    assert desk.urgent
+    pleading.answer = {"function": None, "args": []}
+    assert not desk.urgent

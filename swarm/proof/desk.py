@@ -129,6 +129,10 @@ class Pleading:
     board: Board | None = None
     answer: dict[str, Any] | None = None
 
+    @property
+    def done(self) -> bool:
+        return self.answer is not None
+
 
 class Late(Exception):
     """A blob did not come by the deadline, having been asked for during `tried_s` seconds."""
@@ -166,7 +170,7 @@ class Desk:
         self._at_work = 0
         self._given = 0.0  # monotonic, of the replayer's last job
         self._audits: list[Audit] = []
-        self._openings: list[tuple[Opening, float]] = []  # with the moment it was asked for
+        self._owed: list[tuple[Opening | Pleading, float]] = []  # with the moment it was asked for
         self._bug: BaseException | None = None
 
     def start(self) -> None:
@@ -181,7 +185,7 @@ class Desk:
 
     def open(self, opening: Opening) -> None:
         """Begin to make a drawn state available."""
-        self._openings = [*((one, since) for one, since in self._openings if not one.done), (opening, self.now())]
+        self._owe(opening)
         self._begin(self._openers, self._open, opening)
 
     def rehearse(self, rehearsal: Rehearsal) -> None:
@@ -195,6 +199,7 @@ class Desk:
 
     def plead(self, pleading: Pleading) -> None:
         """Begin to find out what to do in a match."""
+        self._owe(pleading)
         self._begin(self._openers, self._plead, pleading)
 
     def require_alive(self) -> None:
@@ -204,9 +209,9 @@ class Desk:
 
     @property
     def urgent(self) -> bool:
-        """Whether an own state is waited for, or an audit is not done with half of its window gone: then that comes before the own training."""
+        """Whether an own state or move is waited for, or half of an audit's window is gone: then that comes before the own training."""
         half, soon = self.recipe.proof.audit / 2, self.recipe.proof.audit / 8
-        if any(not one.done and since + soon < self.now() < since + 2 * half for one, since in self._openings):
+        if any(not one.done and since + soon < self.now() < since + 2 * half for one, since in self._owed):
             return True
         return any(one.verdict is None and one.deadline - half < self.now() < one.deadline for one in self._audits)
 
@@ -214,6 +219,9 @@ class Desk:
     def waiting(self) -> int:
         """Audits and openings that are not done yet."""
         return self._at_work
+
+    def _owe(self, piece: Opening | Pleading) -> None:
+        self._owed = [*((one, since) for one, since in self._owed if not one.done), (piece, self.now())]
 
     def _begin(self, threads: ThreadPoolExecutor, work: Callable[[Any], None], piece: Any) -> None:
         self.require_alive()
