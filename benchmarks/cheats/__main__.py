@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--plant-every", type=int, default=3, help="one play in so many has a planted fault (leaked value)")
     parser.add_argument("--identities", type=int, default=1000, help="of the faucet sybil")
     parser.add_argument("--json", action="store_true", help="one line of JSON a play instead of the table")
-    parser.add_argument("--live", help="play this cheat against a live local swarm: rewards, rows, lazy or slander")
+    parser.add_argument("--live", help="play this cheat against a live local swarm: rewards, rows, lazy, slander or ulp")
     chosen = parser.parse_args()
     if chosen.live:
         from benchmarks.cheats import live

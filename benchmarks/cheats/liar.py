@@ -56,7 +56,17 @@ def slander() -> None:
     Desk.audit = audit
 
 
-WAYS: dict[str, Callable[[], None]] = {"rewards": rewards, "rows": rows, "lazy": lazy, "slander": slander}
+def ulp() -> None:
+    """A prover with one false bit in every step, and a replayer that says so too."""
+    from benchmarks.cheats.forged_weight import forge
+    from swarm.proof.replayer import ReplayerProcess
+
+    ReplayerProcess.__init__.__defaults__ = ((sys.executable, "-m", "benchmarks.cheats.forged_weight"),)
+    forge().lies = True
+    _unrehearsed()
+
+
+WAYS: dict[str, Callable[[], None]] = {"rewards": rewards, "rows": rows, "lazy": lazy, "slander": slander, "ulp": ulp}
 
 if __name__ == "__main__":
     from swarm.cli.node import node

@@ -1,6 +1,6 @@
 """One cheat against a live local swarm: five real nodes with their own processes, chain, network and duties, of which one has one thing replaced.
 
-    python -m benchmarks.cheats --live rewards    (or rows, lazy, slander; some ten minutes on two free cores)
+    python -m benchmarks.cheats --live rewards    (or rows, lazy, slander, ulp; some ten minutes on two free cores)
 
 The cheat is the first peer, who created the swarm and was invited by nobody: an inviter answers for whom he invited.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from swarm.chain import link
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.logs import Scanner
 from swarm.chain.values import WEI, Outcome
+from swarm.disputing import Docket, outcome
 from swarm.supervisor import Child, Supervisor
 from swarm.ui import dashboard
 
@@ -47,6 +49,7 @@ class Live:
 
     cheat: str
     standings: tuple[Standing, ...]
+    matches: tuple[tuple[str, str, str], ...]  # of the dispute court: prover, challenger, how it ended
 
     @property
     def text(self) -> str:
@@ -55,17 +58,18 @@ class Live:
         for number, one in enumerate(self.standings):
             name = one.name + (" (the cheat)" if number == 0 else "")
             lines.append(f"{name:<24} {one.slashed:8.2f} {one.rewarded:8.2f} {one.units:8}  {', '.join(one.ends)}")
+        lines += [f"{challenger} disputed a step of {prover}: {end}" for prover, challenger, end in self.matches]
         return "\n".join(lines)
 
 
-def play(cheat: str, rounds: int = 40, peers: int = PEERS) -> Live:
-    """Run the swarm until all rounds are played and all cases closed. Raises SwarmError where it cannot start."""
+def play(cheat: str, rounds: int = 40, peers: int = PEERS, more: Sequence[str] = ()) -> Live:
+    """Run the swarm until all rounds are played and all cases closed; `more` changes its recipe. Raises SwarmError where it cannot start."""
     if cheat not in WAYS:
         raise SystemExit(f"--live takes one of {', '.join(WAYS)}")
     with tempfile.TemporaryDirectory() as home:
         os.environ["SWARM_HOME"] = home
         name = "sft" if cheat == "rows" else "local"
-        rules = recipe.load(name, [*QUICK, f"run.rounds={rounds}"])
+        rules = recipe.load(name, [*QUICK, f"run.rounds={rounds}", *more])
         choices = launch.Choices(peers=peers, recipe_folder=launch.folder_of(name))
         run, _ = runs.for_recipe(rules, None, fresh=True)
         supply.from_beside(run, rules, choices.recipe_folder)
@@ -76,7 +80,8 @@ def play(cheat: str, rounds: int = 40, peers: int = PEERS) -> Live:
         with dashboard.screen(f"live: {cheat}", True) as screen, chainhost.hosted(run, rules, choices, members, screen.say):
             Supervisor([liar, *children[1:]], screen, choices.limits, run.folder).run()
             chain = Chain(link.load(run.chain))
-            return Live(cheat, standings(chain, bytes.fromhex(run.info.swarm), members))
+            swarm = bytes.fromhex(run.info.swarm)
+            return Live(cheat, standings(chain, swarm, members), matches(chain, swarm, members))
 
 
 def standings(chain: Chain, swarm: bytes, members: list) -> tuple[Standing, ...]:
@@ -92,3 +97,10 @@ def standings(chain: Chain, swarm: bytes, members: list) -> tuple[Standing, ...]
         ends = tuple(Outcome(event.values["outcome"]).name.lower() for event in own if event.name == "Finalized")
         found.append(Standing(member.name, slashed, rewarded, units, ends))
     return tuple(found)
+
+
+def matches(chain: Chain, swarm: bytes, members: list) -> tuple[tuple[str, str, str], ...]:
+    """Every match of the dispute court among the members."""
+    names = {Swarm(chain, swarm).key(member.address, member.peer): member.name for member in members}
+    docket = Docket(chain)
+    return tuple((names[each.key], names[each.challenger], outcome(docket, each.id)) for each in docket.opened())
