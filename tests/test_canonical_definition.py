@@ -174,6 +174,14 @@ def test_every_kind_of_operation():
         machine.gather(table, machine.map(Code.IADD, places, machine.word(1)), 0)
 
 
+def test_a_word_picked_outside_of_its_value_is_0():
+    """As the contract has it: also before the beginning, where numpy would count from the end."""
+    machine = Machine()
+    table, places = machine.take(np.array([5.0, 6.0, 7.0], np.float32)), machine.take(np.array([-1, 0, 2, 3]))
+    found = machine.pick(table.at(0, 0).expand(4), places, 1)
+    assert found.floats().tolist() == [0, 5, 7, 0]
+
+
 def test_a_large_fold_is_computed_place_by_place(monkeypatch):
     def words() -> np.ndarray:
         m = Machine()

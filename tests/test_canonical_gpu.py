@@ -62,10 +62,11 @@ def test_every_fold(code):
 def test_views_gather_update_and_coordinates():
     said = []
     for m in (Machine(), gpu.GpuMachine(device=DEVICE)):
-        x, which = m.take(WORDS), m.take(np.array([[4, 0], [1, 1]], np.int64))
+        x, which, far = m.take(WORDS), m.take(np.array([[4, 0], [1, 1]], np.int64)), m.take(np.array([-1, 2, 900], np.int64))
         picked = m.gather(x.transpose(0, 1), which, 0)
         changed = m.update(x.cut(2, 3, 30, 3), m.coordinate((3, 6, 9), 2))
-        said.append([m.map(Code.MOV, each) for each in (picked, changed, x.permute(2, 0, 1).grown(1, 2))])
+        outside = m.pick(x.at(0, 0).at(0, 0).at(0, 0).expand(3), far, 1)
+        said.append([m.map(Code.MOV, each) for each in (picked, outside, changed, x.permute(2, 0, 1).grown(1, 2))])
         last = m
     for one, other in zip(*said, strict=True):
         np.testing.assert_array_equal(one.array(), last.words(other))

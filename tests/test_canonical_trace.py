@@ -110,6 +110,14 @@ def test_operators_without_a_definition_are_part_of_the_question(state: State):
     assert [call.name for call in trace.calls] == ["neg"] and trace.values[2].kind == form.GIVEN
 
 
+def test_a_place_counted_from_the_end_that_floats_gave_is_part_of_the_question(state: State):
+    def last(own: State) -> State:
+        none = (own["x"] > 9).sum(1) - 1
+        return {"x": own["x"][none], "y": own["y"].index_select(0, none + 1)}
+
+    assert [call.name for call in require_defined(last, state).calls].count("index") == 1
+
+
 def test_a_lie_differs_first_where_it_was_told(state: State):
     honest, _ = record(moves, state)
     lying, _ = record(moves, state, Lie(call=3, element=2))

@@ -175,12 +175,12 @@ def _fold(out, n, length, d1, d2, d3, d4, d5,
 
 
 @triton.jit
-def _gather(out, n, scale, d1, d2, d3, d4, d5, A, ao, a0, a1, a2, a3, a4, a5, B, bo, b0, b1, b2, b3, b4, b5,
+def _gather(out, n, scale, size, d1, d2, d3, d4, d5, A, ao, a0, a1, a2, a3, a4, a5, B, bo, b0, b1, b2, b3, b4, b5,
             BI: tl.constexpr, BLOCK_: tl.constexpr):
     i, there = _flat(n, BLOCK_)
     which = _read(B, _address(i, bo, d1, d2, d3, d4, d5, b0, b1, b2, b3, b4, b5), there, BI)
     at = _address(i, ao, d1, d2, d3, d4, d5, a0, a1, a2, a3, a4, a5) + which.to(tl.int64) * scale
-    tl.store(out + i, tl.load(A + at, mask=there, other=0), mask=there)
+    tl.store(out + i, tl.load(A + at, mask=there & (at >= 0) & (at < size), other=0), mask=there)
 
 
 @triton.jit
@@ -230,7 +230,7 @@ class GpuMachine(Machine):
 
     def pick(self, table: View, index: View, scale: int) -> View:
         out = self._empty(table.size)
-        self._launch(_gather, out, (scale,), table.shape, [table, index], **_immediates("B", [index]))
+        self._launch(_gather, out, (scale, len(table.words)), table.shape, [table, index], **_immediates("B", [index]))
         return self._run(Instruction(Kind.GATHER, Code.MOV, table.shape, 0, scale, (_operand(table),), _operand(index)), out)
 
     def _require_places(self, index: View, size: int) -> None:

@@ -205,14 +205,15 @@ def _inverse(base: torch.Tensor, places: torch.Tensor, source: torch.Tensor) -> 
 
 
 def _integers(x: torch.Tensor, indices: list[torch.Tensor | None], is_constant: Constant) -> dict[int, torch.Tensor] | None:
-    """Axis -> index of integers from 0 on. None where a mask came from floats: how many it holds would be no structure."""
+    """Axis -> index of integers from 0 on. None where a mask came from floats (how many it holds would be no structure), or a place counted from
+    the end."""
     found: dict[int, torch.Tensor] = {}
     axis = 0
     for each in indices:
         if each is None:
             axis += 1
         elif not is_constant(each):
-            if each.dtype == torch.bool:
+            if each.dtype == torch.bool or bool((each < 0).any()):
                 return None
             found[axis], axis = each, axis + 1
         elif each.dtype in (torch.bool, torch.uint8):

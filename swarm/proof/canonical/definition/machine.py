@@ -211,10 +211,12 @@ class Machine:
         require_places(index.array(), size)
 
     def pick(self, table: View, index: View, scale: int) -> View:
-        """GATHER: `table` and `index` have one shape; each word lies index * scale words behind where `table` shows it."""
+        """GATHER: `table` and `index` have one shape; each word lies index * scale words behind where `table` shows it; outside it is 0."""
         base = View(IMMEDIATE, None, table.offset, table.shape, table.strides).array().astype(np.int64)
         address = base + index.array().view(np.int32).astype(np.int64) * scale
-        out = table.words[address] if address.size else np.empty(table.shape, np.uint32)
+        inside = (address >= 0) & (address < len(table.words))
+        out = np.zeros(table.shape, np.uint32)
+        out[inside] = table.words[address[inside]]
         return self._run(Instruction(Kind.GATHER, Code.MOV, table.shape, 0, scale, (_operand(table),), _operand(index)), out)
 
     def update(self, under: View, source: View) -> View:
