@@ -16,8 +16,9 @@ from typing import Any
 
 from swarm.chain.client import Chain, Swarm
 from swarm.chain.outbox import Goal
-from swarm.chain.values import Phase, Ruling, Stage
+from swarm.chain.values import Outcome, Phase, Ruling, Stage
 from swarm.charges import Charge, Charges
+from swarm.commitments import LATE_S
 from swarm.disputing import ROLE, Docket, Salts
 from swarm.proof import dispute_format as form
 from swarm.proof.board import Board
@@ -68,7 +69,8 @@ class Advocate:
         """Look at the court once and do what is due."""
         for opened in self._docket.opened():
             if opened.id not in self._matches and self.key in (opened.key, opened.challenger):
-                over = self.chain.read(ROLE, "matchOf", opened.id).stage == Stage.CLOSED
+                found = self.chain.read(ROLE, "matchOf", opened.id)
+                over = found.stage == Stage.CLOSED and (found.bond == 0 or opened.challenger != self.key)
                 self._matches[opened.id] = _Match(opened.id, 0, 0, False, None, over=True) if over else self._match(opened)
         for match in [match for match in self._matches.values() if not match.over]:
             self._play(match, now)
@@ -100,6 +102,8 @@ class Advocate:
         if board.match.stage == Stage.NONE:  # the block that opened it is gone
             del self._matches[match.id]
             return
+        if match.challenger and self._collect(match, board, now):
+            return
         if board.match.stage == Stage.CLOSED:
             match.over = True
             return self.say(f"the match about step {match.step} of epoch {match.epoch} is over: {Ruling(board.match.ruling).name.lower()}")
@@ -119,6 +123,19 @@ class Advocate:
             elif "fault" in told and match.source is not None:
                 match.source = None
                 self.say(f"the disputed step cannot be done again here: {told['fault']}")
+
+    def _collect(self, match: _Match, board: Board, now: int) -> bool:
+        """Whether only the bond is left to wait for: of a match that the end of its case overtook, or whose ruling leaves it to the panels. Played
+        on it could only be lost, by the clock."""
+        closed = board.match.stage == Stage.CLOSED
+        if board.match.bond == 0 or (closed and board.match.ruling != Ruling.STRUCTURE):
+            return False
+        outcome = self.swarm.case(board.match.key, match.epoch).outcome
+        if outcome == Outcome.FAULT or (closed and outcome not in (Outcome.OPEN, Outcome.CLEAN)):
+            goal = Goal(contract=ROLE, function="matchOf", args=[match.id], field="bond", value=0)
+            self.send(f"match {match.id.hex()[:16]} collect", "collect", ROLE, [match.id], now + LATE_S, goal)
+            return True
+        return closed and outcome == Outcome.OPEN
 
     def _bring(self, id: bytes, charge: Charge) -> None:
         """Open a match about what an audit found, once the case's challenge window is there; forget it once all is over."""

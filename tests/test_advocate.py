@@ -63,7 +63,7 @@ class Seat:
     """A member with its advocate; what it sends is tried at once."""
 
     def __init__(self, town: Town, swarm: Swarm, member: Member, side: Side, leaf: object, folder: Path):
-        self.town, self.member, self.said, self.refused, self.sent = town, member, [], [], set()
+        self.town, self.member, self.leaf, self.said, self.refused, self.sent = town, member, leaf, [], [], set()
         folder.mkdir()
         self._parts = town.chain, swarm, member.key, FakeDesk(side, leaf, folder), folder, self.send, self.said.append
         self.start()
@@ -101,12 +101,17 @@ def seated(town: Town, folder: Path, sides: list[Side], after: bytes) -> tuple[S
     header, *members = town.game(merkle.root([leaf.digest]), leaf.after)
     swarm = Swarm(town.chain, town.chain.read("ledger", "swarmOf", header.key))
     found = [Seat(town, swarm, each, side, leaf, folder / str(n)) for n, (each, side) in enumerate(zip(members, sides, strict=True))]
-    epoch = Epoch(SWARM, PEER, bytes(20), 0, (leaf,), (bytes(32),))
-    audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder / "audit")
-    audit.folder.mkdir()
-    (audit.folder / BLOB).write_bytes(b"a batch")
-    found[1].advocate.charge(header, audit)
+    charge(found[1], header, folder)
     return *found, header, form.match_id(header.key, 0, 0, members[1].key)
+
+
+def charge(seat: Seat, header: SimpleNamespace, folder: Path) -> None:
+    """Its audit found the step false."""
+    epoch = Epoch(SWARM, PEER, bytes(20), 0, (seat.leaf,), (bytes(32),))
+    audit = Audit(None, [0], 0.0, verdict="fault", told={"where": "after"}, epoch=epoch, folder=folder / "audit")
+    audit.folder.mkdir(exist_ok=True)
+    (audit.folder / BLOB).write_bytes(b"a batch")
+    seat.advocate.charge(header, audit)
 
 
 def bring_on(town: Town, prover: Seat, challenger: Seat, id: bytes) -> SimpleNamespace:
@@ -150,6 +155,48 @@ def test_a_challenger_that_is_killed_before_its_match_and_between_moves_still_wi
     assert [path.name for path in (tmp_path / "1" / "charges").iterdir()] == [id.hex()]
     challenger.advocate.bring_on(town.chain.head().time)
     assert not list((tmp_path / "1" / "charges").iterdir()), "the charge of a closed match is kept"
+
+
+def test_a_challenger_that_another_overtook_takes_its_bond_home(town: Town, tmp_path: Path):
+    prover, challenger, header, id = seats(town, tmp_path, (Lie(400, 0, 3), None))
+    slow = Seat(town, challenger.advocate.swarm, town.others[0], challenger.advocate.desk.side, challenger.leaf, tmp_path / "2")
+    charge(slow, header, tmp_path)
+    other = form.match_id(header.key, 0, 0, slow.member.key)
+    while town.chain.read("disputes", "matchOf", other).stage == Stage.NONE:
+        slow.advocate.bring_on(town.chain.head().time)
+    assert bring_on(town, prover, challenger, id).ruling == Ruling.PROVER_LOST
+    town._until(town.chain.head().time + 20_000)  # whoever played on now would lose by the clock
+    slow.start()
+    for _ in range(3):
+        slow.advocate.bring_on(town.chain.head().time)
+    match = town.chain.read("disputes", "matchOf", other)
+    assert (match.ruling, match.bond) == (Ruling.LATE, 0) and not slow.refused
+    assert slow.said[-1].endswith("is over: late") and not list((tmp_path / "2" / "charges").iterdir())
+
+
+def test_a_bond_that_hangs_on_the_panels_is_taken_home_once_they_spoke(town: Town, tmp_path: Path):
+    sides = [Step("tiny").side()[0] for _ in range(2)]
+    prover, challenger, _, id = seated(town, tmp_path, sides, b"\1" * 32)
+    sides[1].contradiction = lambda: None  # the state behind the step was kept from it
+    for _ in range(6):
+        for seat in (challenger, prover):
+            seat.advocate.bring_on(town.chain.head().time)
+    town._until(town.chain.head().time + 20_000)
+    for _ in range(3):
+        prover.advocate.bring_on(town.chain.head().time)
+    assert town.chain.read("disputes", "matchOf", id).ruling == Ruling.STRUCTURE
+    for outcome in (Outcome.OPEN, Outcome.CLEAN):  # nothing to collect yet; nothing ever
+        challenger.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(challenger.advocate.swarm, "case", lambda key, epoch, now=outcome: SimpleNamespace(phase=Phase.CLOSED, outcome=now))
+            challenger.advocate.bring_on(town.chain.head().time)
+        assert challenger.said[-1].endswith("structure") == (outcome == Outcome.CLEAN)
+    assert not challenger.refused and town.chain.read("disputes", "matchOf", id).bond > 0
+    challenger.start()
+    for _ in range(2):
+        challenger.advocate.bring_on(town.chain.head().time)  # the panels could not tell either
+    assert not challenger.refused and town.chain.read("disputes", "matchOf", id).bond == 0
+    assert challenger.said[-1].endswith("structure")
 
 
 def test_the_command_shows_matches_and_their_moves(town: Town, tmp_path: Path, monkeypatch):

@@ -49,6 +49,7 @@ class Town:
         """A commitment to one step and the auditor's word that it is false: its header, the prover, the challenger. Matches may be opened."""
         swarm = self._swarm()
         prover, challenger, *others = (self._member(swarm) for _ in range(4))
+        self.others = others
         self._until(swarm.end(0) + 1)
         said = dict(key=prover.key, epoch=0, steps=1, units=1, root=root, last=last, data=keys.keccak(b"data"))
         first = self.chain.read("ledger", "memberOf", prover.key).last
