@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from traces import State, record, require_defined
 
 from swarm.proof import dispute_format as form
+from swarm.proof.canonical import movers
 from swarm.proof.canonical.mode import canonical
 from swarm.proof.canonical.ops import recording
 from swarm.proof.canonical.ops.elementwise import add, neg
 from swarm.proof.canonical.trace import Done, Lie, Recorder
-from tests.traces import State, record, require_defined
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
 EYE = torch.eye(4, 6).bool()
@@ -150,3 +151,8 @@ def test_what_lay_in_fresh_memory_is_no_part_of_a_trace(state: State):
 def test_a_state_tensor_fills_its_storage():
     with pytest.raises(ValueError, match="does not fill"):
         Recorder({"x": torch.zeros(4)[1:]})
+
+
+def test_of_equal_words_for_one_place_the_last_is_named():
+    lowered = movers._inverse(torch.zeros(4), torch.tensor([2, 0, 2, 2, 0]), torch.ones(5))
+    assert lowered.tensors[2].tolist() == [4, -1, 3, -1]

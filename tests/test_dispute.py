@@ -9,6 +9,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from games import SALT, play
+from model_court import ModelCourt, Reverted
 
 from swarm.chain.values import Ruling, Stage
 from swarm.proof import dispute_format as form
@@ -18,10 +20,8 @@ from swarm.proof.canonical.definition.machine import Machine, View
 from swarm.proof.canonical.trace import Done, Lie, Recorder
 from swarm.proof.dispute import Player
 from swarm.proof.side import Side
-from tests.model_court import ModelCourt, Reverted
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
-SALT = bytes(range(32))
 
 
 @defined("test_matrix")
@@ -93,19 +93,6 @@ def side(lie: Lie | None = None, play=computation, begin=state) -> Side:
     own = begin()
     recorder = Recorder(own, lie)
     return Side(recorder.trace(play(recorder, own)), again)
-
-
-def play(prover: Side, challenger: Side) -> tuple[ModelCourt, int]:
-    """The match to its end, and how many moves it took."""
-    court = ModelCourt(challenger.said.sealed(bytes(32), bytes(32), 0, 0, SALT))
-    players = [Player(prover, False), Player(challenger, True, SALT)]
-    for moves in range(200):
-        found = [move for move in (player.next(court.board) for player in players) if move is not None]
-        if not found:
-            return court, moves
-        assert len(found) == 1, (court.m, found)
-        court.call(found[0].function, found[0].args)
-    raise AssertionError("the match does not end")
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
+from test_recorder import a_leaf
 
 from swarm.errors import InputError
 from swarm.proof import worker
 from swarm.proof.pleading import Pleader
 from swarm.proof.replay import Fault
-from tests.test_recorder import a_leaf
 
 
 @pytest.mark.parametrize("error", [InputError("it has seven axes"), ValueError("an integer is too wide"), Fault("before", "it is another state")])

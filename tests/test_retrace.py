@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from games import SALT, play
+from model_court import ModelCourt
 from proofs import a_recorded_node, a_replayer, packed_before
 
 from swarm.chain.abi import jsonable
@@ -12,8 +14,6 @@ from swarm.proof.canonical.trace import Lie
 from swarm.proof.dispute import Player
 from swarm.proof.pleading import Pleader
 from swarm.proof.retrace import Retracer
-from tests.model_court import ModelCourt
-from tests.test_dispute import SALT, play
 
 CANONICAL = "proof.profile=canonical"
 pytestmark = pytest.mark.slow  # two minutes: pytest -m slow tests/test_retrace.py

@@ -212,7 +212,7 @@ def test_a_pattern_built_to_take_forever_is_stopped(pattern):
         scorers.Pattern("t", "pattern", pattern).last("a" * 4000)
     except TaskError as error:
         assert "took longer" in str(error)
-    assert time.monotonic() - start < 2 * scorers.SECONDS + 1
+    assert time.monotonic() - start < 2 * scorers.SECONDS + 10  # a busy machine is slow to start and end processes
 
 
 def test_a_classic_one_really_is_stopped_by_the_limit():

@@ -200,7 +200,7 @@ def _inverse(base: torch.Tensor, places: torch.Tensor, source: torch.Tensor) -> 
     if places.numel() == 0:
         return Lowered("copy", [base], {"shape": list(base.shape)})
     inverse = torch.full((base.numel(),), -1)
-    inverse[places.reshape(-1)] = torch.arange(places.numel())
+    inverse.scatter_reduce_(0, places.reshape(-1), torch.arange(places.numel()), "amax")  # of equal words for one place the last, in any order
     return Lowered("put", [base, source, inverse.reshape(base.shape)])
 
 
