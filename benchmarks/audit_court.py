@@ -215,7 +215,7 @@ class Bench:
         return auditor.secret, (key, vars(trial.header), case.level, kind, step, value, salt)
 
     def _audit(self, trial: Trial, desk: Desk, level: int) -> Any:
-        from swarm.proof.desk import Audit, Commitment
+        from swarm.proof.audit import Audit, Commitment
 
         begun = time.process_time()
         who = {"swarm": self.swarm.id, "peer": trial.member.peer, "operator": trial.member.operator, "cap": self.swarm.terms.maxUnits}

@@ -21,8 +21,9 @@ from swarm.charges import Charge, Charges
 from swarm.commitments import LATE_S
 from swarm.disputing import ROLE, Docket, Salts
 from swarm.proof import dispute_format as form
+from swarm.proof.audit import Audit
 from swarm.proof.board import Board
-from swarm.proof.desk import Audit, Desk, Pleading
+from swarm.proof.desk import Desk, Pleading
 from swarm.proof.leaf import Leaf
 
 DISPUTED = "after"  # where a fault lies that a court can compute

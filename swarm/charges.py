@@ -19,7 +19,7 @@ from types import SimpleNamespace
 import msgpack
 
 from swarm import disk, merkle
-from swarm.proof.desk import Audit
+from swarm.proof.audit import Audit
 from swarm.proof.leaf import Leaf, leaf_of
 
 FOLDER, FILE, PART = "charges", "charge", ".part"

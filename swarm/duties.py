@@ -30,8 +30,9 @@ from swarm.commitments import LATE_S, Commitments
 from swarm.epochseeds import EpochSeeds
 from swarm.errors import ChainError
 from swarm.keys import address_of, checksum
+from swarm.proof.audit import Audit, Commitment
 from swarm.proof.ballots import Ballot, Ballots, name, new_salt
-from swarm.proof.desk import Audit, Commitment, Desk, Opening
+from swarm.proof.desk import Desk, Opening
 from swarm.proof.onion import Onion
 from swarm.proof.recorder import Recorder
 from swarm.proof.schedule import Clock, Schedule

@@ -24,7 +24,7 @@ from swarm.errors import InputError, Refused, ResourceError
 from swarm.identity import Identity
 from swarm.keys import base58_of, checksum
 from swarm.names import name_of
-from swarm.proof.desk import Audit, Commitment
+from swarm.proof.audit import Audit, Commitment
 from swarm.proof.schedule import OLDEST_SEED
 from swarm.recipe import Recipe
 

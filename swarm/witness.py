@@ -15,7 +15,7 @@ from judge.scores import WITNESSES, uptime
 from swarm.chain.book import Book, Commitment, Member
 from swarm.errors import NetworkError, Refused
 from swarm.network.store import digest_of
-from swarm.proof import coherence, desk
+from swarm.proof import audit, coherence, desk
 from swarm.proof import epoch as epochs
 
 UNAVAILABLE = "unavailable"
@@ -134,10 +134,10 @@ def _testimony(book: Book, made: Commitment, blobs: Blobs) -> Testimony:
     return Testimony(made, frozenset(epoch.heard))
 
 
-def _said(book: Book, made: Commitment) -> desk.Commitment:
+def _said(book: Book, made: Commitment) -> audit.Commitment:
     who = made.member
     head = (who.key, book.swarm.id, who.peer, who.operator, made.epoch, made.steps, made.units)
-    return desk.Commitment(*head, made.root, made.first, made.last, made.data, book.terms.maxUnits)
+    return audit.Commitment(*head, made.root, made.first, made.last, made.data, book.terms.maxUnits)
 
 
 def _names(book: Book, epoch: int) -> dict[bytes, set[bytes]]:

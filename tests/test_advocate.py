@@ -25,9 +25,10 @@ from swarm.disputing import Docket
 from swarm.errors import ChainRefused
 from swarm.learn.state import tensors_of
 from swarm.proof import dispute_format as form
+from swarm.proof.audit import Audit
 from swarm.proof.board import board_of
 from swarm.proof.canonical.trace import Lie
-from swarm.proof.desk import Audit, Pleading
+from swarm.proof.desk import Pleading
 from swarm.proof.dispute import Player
 from swarm.proof.epoch import Epoch
 from swarm.proof.side import Side

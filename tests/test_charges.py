@@ -14,7 +14,7 @@ from swarm import merkle
 from swarm.advocate import Advocate
 from swarm.charges import Charges
 from swarm.proof import dispute_format as form
-from swarm.proof.desk import Audit
+from swarm.proof.audit import Audit
 from swarm.proof.epoch import Epoch
 from swarm.proof.leaf import LEARN, Leaf
 

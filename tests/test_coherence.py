@@ -6,7 +6,7 @@ from swarm.errors import Refused
 from swarm.keys import keccak
 from swarm.proof import coherence
 from swarm.proof import leaf as leaves
-from swarm.proof.desk import Commitment
+from swarm.proof.audit import Commitment
 from swarm.proof.epoch import Epoch
 from swarm.proof.leaf import Leaf
 

@@ -8,7 +8,8 @@ import pytest
 from swarm import recipe
 from swarm.errors import ResourceError
 from swarm.proof import desk as desks
-from swarm.proof.desk import Audit, Desk, Pleading
+from swarm.proof.audit import Audit
+from swarm.proof.desk import Desk, Pleading
 
 
 class SlowReplayer:

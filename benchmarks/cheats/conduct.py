@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from swarm.chain.values import Verdict
-from swarm.proof.desk import Audit
+from swarm.proof.audit import Audit
 from swarm.proof.epoch import Epoch
 
 if TYPE_CHECKING:

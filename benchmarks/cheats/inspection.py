@@ -14,7 +14,8 @@ from benchmarks.cheats.recorded import SWARM, Recorded
 from benchmarks.in_process import InProcess
 from swarm.errors import NetworkError
 from swarm.network.store import BlobStore
-from swarm.proof.desk import Audit, Commitment, Desk
+from swarm.proof.audit import Audit, Commitment
+from swarm.proof.desk import Desk
 from swarm.proof.recorder import Recorder
 
 PATIENCE_S = 1  # wall seconds for which the desk asks for a blob that nobody serves, in the place of the audit window

@@ -38,7 +38,8 @@ def _unrehearsed() -> None:
 
 def lazy() -> None:
     """An auditor that always says ok, with a value of its own making."""
-    from swarm.proof.desk import Audit, Desk
+    from swarm.proof.audit import Audit
+    from swarm.proof.desk import Desk
 
     def audit(self: Desk, audit: Audit) -> None:
         audit.value, audit.verdict = secrets.token_bytes(32), "ok"
@@ -48,7 +49,8 @@ def lazy() -> None:
 
 def slander() -> None:
     """An auditor that calls everything faulty."""
-    from swarm.proof.desk import Audit, Desk
+    from swarm.proof.audit import Audit
+    from swarm.proof.desk import Desk
 
     def audit(self: Desk, audit: Audit) -> None:
         audit.step, audit.verdict = audit.drawn[0], "fault"

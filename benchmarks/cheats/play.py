@@ -18,7 +18,7 @@ from benchmarks.cheats.recorded import SWARM, Own
 from swarm import enrolment
 from swarm.chain.values import Phase
 from swarm.keys import address_of, checksum, keccak
-from swarm.proof.desk import Commitment
+from swarm.proof.audit import Commitment
 from swarm.proof.onion import Onion
 
 TURNS = 200  # of one play, at most

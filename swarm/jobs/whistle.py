@@ -24,7 +24,7 @@ from swarm.enrolment import Enrolment, session_key
 from swarm.errors import ChainError, ChainRefused
 from swarm.identity import Identity
 from swarm.observer import Observer, Target
-from swarm.proof.desk import Audit
+from swarm.proof.audit import Audit
 from swarm.proof.schedule import OLDEST_SEED
 from swarm.stake import adding
 

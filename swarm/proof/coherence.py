@@ -13,7 +13,7 @@ from swarm.proof import leaf as leaves
 from swarm.proof.epoch import Epoch
 
 if TYPE_CHECKING:
-    from swarm.proof.desk import Commitment
+    from swarm.proof.audit import Commitment
 
 
 def check_header(epoch: Epoch, said: Commitment) -> None:

@@ -22,7 +22,7 @@ from swarm.proof.leaf import Leaf
 from swarm.recipe import KEPT, Recipe
 
 if TYPE_CHECKING:
-    from swarm.proof.desk import Commitment
+    from swarm.proof.audit import Commitment
 
 Place = tuple[bytes, int, int]  # author, round, index: of a group of answers
 Fetch = Callable[[bytes, int], bytes]  # (digest, most bytes) -> blob
