@@ -15,7 +15,7 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,16 +99,12 @@ def play(town: Town, sides: tuple[Process, Process], kind: str, model: str, chan
     opened = challenger.ask(
         "open", link=link, header=said, secret=members[1].secret.hex(), challenger=members[1].key.hex(), row=committed["row"]
     )
-    ends: list[dict[str, Any]] = [{}, {}]
 
-    def run(place: int) -> None:
-        ends[place] = sides[place].ask("play", link=link, id=opened["id"], secret=members[place].secret.hex(), challenger=place == 1)
+    def run(place: int) -> dict[str, Any]:
+        return sides[place].ask("play", link=link, id=opened["id"], secret=members[place].secret.hex(), challenger=place == 1)
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in (0, 1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as threads:
+        ends = list(threads.map(run, (0, 1)))  # raises where a side ended
     wanted = Ruling.CHALLENGER_LOST if kind == "slander" else Ruling.PROVER_LOST
     place = f"value {ends[0]['value']}, instruction {ends[0]['position']}, word {ends[0]['element']}"
     moves = [("open", opened["gas"]), *((name, gas) for end in ends for name, gas in end["moves"])]
