@@ -15,7 +15,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ class Process:
         if not (line := self._process.stdout.readline()):
             raise SystemExit(f"a side ended over {do}:\n{Path(self._log.name).read_text()[-2000:]}")
         return json.loads(line)
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def close(self) -> None:
         self._process.stdin.close()
@@ -104,7 +107,13 @@ def play(town: Town, sides: tuple[Process, Process], kind: str, model: str, chan
         return sides[place].ask("play", link=link, id=opened["id"], secret=members[place].secret.hex(), challenger=place == 1)
 
     with ThreadPoolExecutor(2) as threads:
-        ends = list(threads.map(run, (0, 1)))  # raises where a side ended
+        playing = [threads.submit(run, place) for place in (0, 1)]
+        for done in as_completed(playing):
+            if (error := done.exception()) is not None:  # a side ended: the other would wait for its clock
+                prover.kill()
+                challenger.kill()
+                raise error
+    ends = [each.result() for each in playing]
     wanted = Ruling.CHALLENGER_LOST if kind == "slander" else Ruling.PROVER_LOST
     place = f"value {ends[0]['value']}, instruction {ends[0]['position']}, word {ends[0]['element']}"
     moves = [("open", opened["gas"]), *((name, gas) for end in ends for name, gas in end["moves"])]
