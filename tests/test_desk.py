@@ -120,3 +120,19 @@ def test_a_move_that_is_waited_for_comes_before_the_own_training(made, monkeypat
     assert desk.urgent
     pleading.answer = {"function": None, "args": []}
     assert not desk.urgent
+
+
+def test_a_question_over_which_the_replayer_keeps_dying_is_given_up(made, monkeypatch, tmp_path):
+    desk, _ = made
+    asked = []
+
+    def dies(*job):
+        asked.append(job)
+        raise ResourceError("the replayer died over a job")
+
+    monkeypatch.setattr(desk, "_replayed", dies)
+    monkeypatch.setattr(desks, "write_job", lambda *_, **__: None)
+    leaf = type("Leaf", (), {"epoch": 1, "step": 2})
+    pleading = Pleading([leaf], bytes(32), tmp_path, False, bytes(32))
+    desk._do(desk._plead, pleading)
+    assert "died over it" in pleading.answer["fault"] and len(asked) == desks.TRIES

@@ -45,6 +45,7 @@ AGAIN_S = 0.5
 AUDITS, FETCHES = 4, 4  # at once; blobs of one audit at once
 LONGEST = 10  # audit windows that one job of the replayer may take
 PATIENCE = 0.4  # share of the audit window for which a blob was asked for before it is called unavailable; else the auditor was late
+TRIES = 3  # of one question about a match
 MARGIN_S = 6.0  # before a deadline: a verdict has to be in a block by then
 
 
@@ -87,6 +88,7 @@ class Pleading:
     salt: bytes
     board: Board | None = None
     answer: dict[str, Any] | None = None
+    tries: int = 0
 
     @property
     def done(self) -> bool:
@@ -218,6 +220,11 @@ class Desk:
         opening.done = True
 
     def _plead(self, pleading: Pleading) -> None:
+        """Ask the replayer. A question over which it keeps dying is given up: audits wait behind it, and no deadline would end it."""
+        pleading.tries += 1
+        if pleading.tries > TRIES:
+            pleading.answer = {"fault": f"the replayer died over it {TRIES} times"}
+            return
         folder = self._empty(f"match-{pleading.way[-1].epoch}-{pleading.way[-1].step}")
         board = pleading.board and pleading.board.row()
         said = dict(blobs=str(pleading.blobs), challenger=pleading.challenger, salt=pleading.salt.hex(), board=board)
