@@ -1,6 +1,9 @@
 """The canonical kernels are compiled once, load, give the definition's bits in every build, and say it plainly where they cannot be built."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -173,3 +176,10 @@ def test_what_another_account_may_write_is_not_loaded(tmp_path, monkeypatch):
         os.chown(made, 12345, -1)
     with pytest.raises(Unbuilt, match="others can write"):
         shared_object(quick)
+
+
+@pytest.mark.parametrize("function", ["reserved", "workspace"])
+def test_a_kernel_without_memory_ends_the_process_and_says_so(function):
+    code = f"import ctypes; from swarm.proof.canonical import native; native.library().{function}(ctypes.c_size_t(2**60))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGABRT and "out of memory" in done.stderr

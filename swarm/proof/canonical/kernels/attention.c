@@ -5,6 +5,7 @@
 // exp does not tell the zeros apart.
 #include "math.h"
 #include "attention.h"
+#include "workspace.h"
 
 #define LINE 16 // words of a cache's line
 #define FEW 4 // fewer queries than this are taken one by one
@@ -110,7 +111,7 @@ static void block_work(void *context, int64_t from, int64_t to) {
   const attention_shape *shape = f->whole.shape;
   int64_t blocks = (shape->queries + QUERIES - 1) / QUERIES, width = padded(shape->other);
   desk d;
-  d.queries = malloc(((shape->size + shape->keys) * QUERIES + QUERIES * width) * sizeof(float) + shape->keys / KEYS + 1);
+  d.queries = reserved(((shape->size + shape->keys) * QUERIES + QUERIES * width) * sizeof(float) + shape->keys / KEYS + 1);
   d.weights = d.queries + shape->size * QUERIES;
   d.products = d.weights + shape->keys * QUERIES;
   d.alive = (char *)(d.products + QUERIES * width);
@@ -182,7 +183,7 @@ static void lone_scores(const head_of *h, int64_t query, float *s) {
 static void lone_work(void *context, int64_t from, int64_t to) {
   const forward *f = context;
   const attention_shape *shape = f->whole.shape;
-  float *s = malloc((shape->keys + 4 + padded(shape->other)) * sizeof(float)), *products = s + shape->keys + 4; // sums come by fours
+  float *s = reserved((shape->keys + 4 + padded(shape->other)) * sizeof(float)), *products = s + shape->keys + 4; // sums come by fours
   for (int64_t item = from; item < to; item++) {
     int64_t number = item / shape->queries, query = item % shape->queries, batch = number / shape->heads;
     head_of h = head(&f->whole, batch, number % shape->heads);

@@ -8,6 +8,7 @@
 // A head is one thread's: its sums over queries go on from block to block. Here every head of queries has its own of keys (group 1).
 #include "math.h"
 #include "attention.h"
+#include "workspace.h"
 
 typedef struct {
   head_of whole;
@@ -123,7 +124,7 @@ static void head_work(void *context, int64_t from, int64_t to) {
   int64_t size = padded(shape->size), other = padded(shape->other);
   int64_t words = QUERIES * (shape->size + 2 * shape->other + 2 * KEYS + size) + shape->keys * (size + other);
   desk d;
-  d.queries = malloc(words * sizeof(float));
+  d.queries = reserved(words * sizeof(float));
   d.grads = d.queries + QUERIES * shape->size;
   d.outs = d.grads + QUERIES * shape->other;
   d.weights = d.outs + QUERIES * shape->other;

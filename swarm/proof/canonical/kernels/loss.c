@@ -2,6 +2,7 @@
 // says, divided by the sum of the weights (1 each, +0 where ignored) for the mean.
 #include <stdlib.h>
 #include "rows.h"
+#include "workspace.h"
 
 enum reduction { NONE, AVERAGE, TOTAL };
 
@@ -10,7 +11,7 @@ static float plain_block(const void *context, int64_t from, int64_t n) { return 
 // loss: n words without reduction, else one. count: the sum of the weights, +0 without reduction.
 void canonical_nll_loss(float *loss, float *count, const float *scores, int64_t step, int64_t class_step, const int64_t *target,
                         const float *weight, int64_t n, int32_t reduction, int64_t ignore) {
-  float *each = reduction == NONE ? loss : malloc((n > 0 ? n : 1) * sizeof(float)), *weights = malloc((n > 0 ? n : 1) * sizeof(float));
+  float *each = reduction == NONE ? loss : reserved(n * sizeof(float)), *weights = reserved(n * sizeof(float));
   for (int64_t i = 0; i < n; i++) {
     int ignored = target[i] == ignore;
     weights[i] = ignored ? 0.0f : weight ? weight[target[i]] : 1.0f;

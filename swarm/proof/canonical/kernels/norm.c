@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "pool.h"
 #include "rows.h"
+#include "workspace.h"
 
 #define STRIP 128
 
@@ -130,7 +131,7 @@ static void weight_work(void *context, int64_t from, int64_t to) {
   int64_t blocks = (a->rows + BLOCK - 1) / BLOCK;
   for (int64_t strip = from; strip < to; strip++) {
     int64_t first = strip * STRIP, width = a->n - first < STRIP ? a->n - first : STRIP;
-    float *sums = malloc((blocks > 0 ? blocks : 1) * width * sizeof(float));
+    float *sums = reserved(blocks * width * sizeof(float));
     for (int64_t b = 0; b < blocks; b++)
       weight_block(a, first, b * BLOCK, b + 1 < blocks ? BLOCK : a->rows - b * BLOCK, width, sums + b * width);
     column_of c = {sums, width, 0};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "pool.h"
 #include "rows.h"
+#include "workspace.h"
 
 #define STRIP 128 // rows beside each other that are reduced together
 
@@ -78,7 +79,7 @@ static float joined(enum kind kind, const float *partial, int64_t n) {
   if (kind == HIGHEST || kind == LOWEST) return extreme(partial, n, kind == HIGHEST ? 0 : 0x80000000);
   if (n <= BLOCK) return plain_total(partial, n);
   int64_t count = (n + BLOCK - 1) / BLOCK;
-  float *sums = malloc(count * sizeof(float)), sum;
+  float *sums = reserved(count * sizeof(float)), sum;
   for (int64_t b = 0; b < count; b++) sums[b] = plain_total(partial + b * BLOCK, b + 1 < count ? BLOCK : n - b * BLOCK);
   sum = joined(kind, sums, count);
   free(sums);
@@ -154,7 +155,7 @@ static void reduce_rows(reduction *r) {
     return;
   }
   r->blocks = (r->shape.n + BLOCK - 1) / BLOCK;
-  r->partial = malloc(rows * r->blocks * sizeof(float));
+  r->partial = reserved(rows * r->blocks * sizeof(float));
   pool_run(rows * r->blocks, row_grain(BLOCK), block_work, r);
   pool_run(rows, row_grain(r->blocks), joined_work, r);
   free(r->partial);
@@ -203,7 +204,7 @@ static void columns(enum kind kind, const float *x, int64_t step, int64_t n, int
     return;
   }
   int64_t count = (n + BLOCK - 1) / BLOCK;
-  float *sums = malloc(count * width * sizeof(float));
+  float *sums = reserved(count * width * sizeof(float));
   for (int64_t b = 0; b < count; b++)
     column_kind(kind, x + b * BLOCK * step, step, b + 1 < count ? BLOCK : n - b * BLOCK, width, sums + b * width);
   columns(kind == NORM || kind == NANSUM ? SUM : kind, sums, width, count, width, out);

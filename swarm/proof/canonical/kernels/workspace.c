@@ -10,16 +10,22 @@ static _Thread_local size_t size;
 
 static void make_key(void) { pthread_key_create(&key, free); }
 
+static void *required(void *memory, size_t bytes) {
+  if (memory == NULL) {
+    fprintf(stderr, "out of memory: a canonical kernel needs %zu bytes\n", bytes);
+    abort();
+  }
+  return memory;
+}
+
+void *reserved(size_t bytes) { return required(malloc(bytes > 0 ? bytes : 1), bytes); }
+
 void *workspace(size_t bytes) {
   if (bytes <= size) return held;
   pthread_once(&once, make_key);
   free(held);
   size = (bytes + 4095) / 4096 * 4096;
-  held = aligned_alloc(64, size);
-  if (held == NULL) {
-    fprintf(stderr, "out of memory: a canonical kernel needs %zu bytes\n", size);
-    abort();
-  }
+  held = required(aligned_alloc(64, size), size);
   pthread_setspecific(key, held);
   return held;
 }
